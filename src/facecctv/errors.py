@@ -1,0 +1,73 @@
+"""Every error this package raises on purpose, as one tree.
+
+FaceCCTVError
+├── InputError            what was handed in cannot be used
+│   ├── ImageError        not a readable picture
+│   │   └── LimitError    readable, but larger than the limits in force
+│   ├── VideoError        not a readable video
+│   └── LabelError        a label or data file that breaks its format
+├── OutputError           a result could not be written (disk full, no permission, exists)
+├── ModelError            a model file cannot be used
+│   ├── ModelNotFound     nowhere on the look-up path
+│   ├── ModelTampered     its SHA-256 is not the one on record
+│   └── LicenceRequired   its licence has to be accepted first
+├── SettingError          an option or environment variable has an impossible value
+└── MissingExtra          needs a package of an extra that is not installed
+
+The message is one line, written for the person who has to act on it. Messages name files only as
+the caller named them.
+"""
+
+from __future__ import annotations
+
+
+class FaceCCTVError(Exception):
+    """Base of all errors above; catching it catches nothing else."""
+
+
+class InputError(FaceCCTVError):
+    """What was handed in cannot be used."""
+
+
+class ImageError(InputError):
+    """Not a readable picture."""
+
+
+class LimitError(ImageError):
+    """A picture larger than the limits in force, in bytes or pixels."""
+
+
+class VideoError(InputError):
+    """Not a readable video."""
+
+
+class LabelError(InputError):
+    """A label or data file that breaks its format."""
+
+
+class OutputError(FaceCCTVError):
+    """A result could not be written; nothing half-written is left behind."""
+
+
+class ModelError(FaceCCTVError):
+    """A model file cannot be used."""
+
+
+class ModelNotFound(ModelError):
+    """The model is nowhere on the look-up path."""
+
+
+class ModelTampered(ModelError):
+    """The file's SHA-256 is not the one on record."""
+
+
+class LicenceRequired(ModelError):
+    """The model's licence has to be accepted first."""
+
+
+class SettingError(FaceCCTVError):
+    """An option or environment variable has an impossible value."""
+
+
+class MissingExtra(FaceCCTVError):
+    """Needs a package of an extra that is not installed; the message says which to install."""

@@ -1,0 +1,72 @@
+"""The fast multi-face detector: one small anchor-free network of plain 3x3 convolutions.
+
+Dense 3x3 convolutions are what CPUs run best, so the network is a short residual trunk with a
+feature pyramid, and no depthwise layer.
+
+Outputs are the raw maps of three pyramid levels, strides 8, 16 and 32. Stride 8 carries five
+predictions per cell: one for the cell itself and one for each of its four quarters, which act as a
+level of stride 4 for faces down to about 6 px without the cost of stride-4 features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from facecctv.learn.nets.blocks import ConvNorm, UpsampleAdd
+
+CHANNELS_PER_PREDICTION = 15  # score logit, left, top, right, bottom, five (x, y)
+PREDICTIONS_PER_CELL = {8: 5, 16: 1, 32: 1}
+
+
+@dataclass(frozen=True)
+class DetectorNet:
+    """Widths and depths; the defaults are the shipped face detector (1.2 M parameters)."""
+
+    stem: int = 16
+    quarter: int = 32
+    widths: tuple[int, int, int] = (64, 96, 128)
+    blocks: tuple[int, int, int] = (2, 2, 1)
+    neck: int = 64
+
+    def build(self) -> keras.Model:
+        """Returns a Keras model: (N, 3, H, W) float32 RGB 0..1 -> three maps, strides 8, 16, 32.
+
+        H and W must be multiples of 32. Each map is (N, 15 * predictions, H / s, W / s).
+        """
+        picture = keras.Input((3, None, None), name="picture")
+        x = ConvNorm(self.stem, stride=2)(picture)
+        x = ConvNorm(self.quarter, stride=2)(x)
+        levels = []
+        for width, blocks in zip(self.widths, self.blocks, strict=True):
+            x = ConvNorm(width, stride=2)(x)
+            for _ in range(blocks):
+                x = _residual(x, width)
+            levels.append(x)
+        coarse = None
+        outputs = []
+        for stride, level in zip((32, 16, 8), reversed(levels), strict=True):
+            x = ConvNorm(self.neck, kernel=1, activate=False)(level)
+            if coarse is not None:
+                x = UpsampleAdd()(coarse, x)
+            coarse = ConvNorm(self.neck)(x)
+            outputs.append(_head(ConvNorm(self.neck)(coarse), stride))
+        return keras.Model(picture, outputs[::-1], name="detector")
+
+
+def _residual(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
+    y = ConvNorm(width, activate=False)(ConvNorm(width)(x))
+    return layers.ReLU(autocast=False)(layers.Add(autocast=False)([x, y]))
+
+
+def _head(x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
+    return layers.Conv2D(
+        CHANNELS_PER_PREDICTION * PREDICTIONS_PER_CELL[stride],
+        1,
+        data_format="channels_first",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        autocast=False,
+        name=f"stride{stride}",
+    )(x)
