@@ -11,14 +11,15 @@ level of stride 4 for faces down to about 6 px without the cost of stride-4 feat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
 
 from facecctv.learn.nets.blocks import ConvNorm, UpsampleAdd
+from facecctv.vision.anchors import FACE_LEVELS
 
-CHANNELS_PER_PREDICTION = 15  # score logit, left, top, right, bottom, five (x, y)
-PREDICTIONS_PER_CELL = {8: 5, 16: 1, 32: 1}
+CHANNELS_PER_PREDICTION = 15  # see vision.anchors
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,17 @@ def _residual(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
 
 def _head(x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
     return layers.Conv2D(
-        CHANNELS_PER_PREDICTION * PREDICTIONS_PER_CELL[stride],
+        CHANNELS_PER_PREDICTION * FACE_LEVELS[stride],
         1,
         data_format="channels_first",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=_rare_faces,
         autocast=False,
         name=f"stride{stride}",
     )(x)
+
+
+def _rare_faces(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Bias at the start: a face probability of 1 % (Lin et al. 2017), offsets of zero."""
+    channel = keras.ops.arange(shape[0]) % CHANNELS_PER_PREDICTION
+    return keras.ops.cast(keras.ops.where(channel == 0, -4.6, 0.0), dtype or "float32")

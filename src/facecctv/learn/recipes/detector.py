@@ -1,0 +1,148 @@
+"""The face detector, from pictures to checkpoint: read from top to bottom.
+
+    python -m facecctv.learn.recipes.detector --data DATA --run runs/detector
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from facecctv.learn.data.detection import (
+    Sample,
+    load_faces,
+    load_identities,
+    load_people,
+    load_scenes,
+)
+from facecctv.learn.data.mosaic import Mosaic, Pool, compose
+from facecctv.learn.loop import Average, Batch, Schedule, fit
+from facecctv.learn.losses import DetectionLoss
+from facecctv.learn.nets.detector import DetectorNet
+from facecctv.learn.targets import make_targets
+from facecctv.vision.anchors import FACE_LEVELS, grid
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result."""
+
+    net: DetectorNet = field(default_factory=DetectorNet)
+    mosaic: Mosaic = field(default_factory=Mosaic)
+    loss: DetectionLoss = field(default_factory=DetectionLoss)
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=20_000))
+    sizes: tuple[int, ...] = (256, 320, 384)
+    """Side of the square training pictures; drawn per batch."""
+    pixels: int = 16 * 320 * 320
+    """Of one batch: smaller pictures come in larger batches."""
+
+
+def face_pool(data: Path) -> Pool:
+    """All training pictures for faces, decoded into memory (about 4 GB)."""
+    people = list(load_people(data / "person", "train"))
+    faceless = [sample for sample in people if not len(sample.boxes)]
+    scenes = load_scenes(data / "scenes", "train") if USE_SCENES else ()
+    faceless += [s for s in scenes if s.name not in SCENES_WITH_FACES]
+    with_faces = [sample for sample in people if len(sample.boxes)]
+    main = [*load_faces(data / "faces", "train"), *with_faces]
+    return Pool(main, list(load_identities(data / "identities", "train")), faceless)
+
+
+USE_SCENES = False
+SCENES_WITH_FACES: frozenset[str] = frozenset()
+"""Photographs of the scenes set in which people's faces can be seen: no negatives."""
+
+
+def batch_maker(
+    pool: Pool, recipe: Recipe, levels: Mapping[int, int] = FACE_LEVELS
+) -> Callable[[int], Batch]:
+    """A function from batch number to tensors; the same number gives the same batch."""
+
+    def make(number: int) -> Batch:
+        rng = np.random.default_rng((recipe.schedule.seed, number))
+        size = int(rng.choice(recipe.sizes))
+        count = max(2, recipe.pixels // size**2)
+        return collate(
+            [compose(pool, recipe.mosaic, size, rng) for _ in range(count)], size, levels
+        )
+
+    return make
+
+
+def collate(samples: list[Sample], size: int, levels: Mapping[int, int]) -> Batch:
+    """Pictures and targets of one batch; boxes of all pictures in one list."""
+    targets = [make_targets(sample, size, levels) for sample in samples]
+    points = len(targets[0].silent)
+    candidates = [
+        np.where(t.candidates >= 0, t.candidates + i * points, -1) for i, t in enumerate(targets)
+    ]
+    pictures = np.stack([sample.image for sample in samples]).transpose(0, 3, 1, 2)
+    return {
+        "pictures": torch.from_numpy(np.ascontiguousarray(pictures)),
+        "boxes": torch.from_numpy(np.concatenate([t.boxes for t in targets])),
+        "landmarks": torch.from_numpy(np.concatenate([t.landmarks for t in targets])),
+        "candidates": torch.from_numpy(np.concatenate(candidates)),
+        "silent": torch.from_numpy(np.stack([t.silent for t in targets])),
+    }
+
+
+def step_loss(
+    loss: DetectionLoss, levels: Mapping[int, int] = FACE_LEVELS
+) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
+    """The loss of one batch, from pictures to number."""
+
+    def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures = batch["pictures"].float().div_(255)
+        size = pictures.shape[-1]
+        maps = model(pictures.contiguous(memory_format=torch.channels_last), training=True)
+        layout = grid(size, size, levels)
+        points, strides = torch.tensor(layout.points), torch.tensor(layout.strides)
+        with torch.autocast("cpu", enabled=False):
+            return loss(flatten(maps, tuple(levels.values())), points, strides, batch)
+
+    return step
+
+
+def flatten(maps: list[torch.Tensor], predictions: tuple[int, ...]) -> torch.Tensor:
+    """The torch twin of `vision.anchors.flatten`, float32."""
+    parts = []
+    for values, count in zip(maps, predictions, strict=True):
+        n, channels, h, w = values.shape
+        split = values.float().reshape(n, count, channels // count, h * w)
+        parts.append(split.transpose(2, 3).reshape(n, count * h * w, -1))
+    return torch.cat(parts, dim=1)
+
+
+def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None) -> Average:
+    """Trains (or goes on training) the face detector; checkpoints and log go to the run folder."""
+    torch.manual_seed(recipe.schedule.seed)
+    model = recipe.net.build()
+    make = batch_maker(face_pool(data), recipe)
+    return fit(
+        model,
+        make,
+        step_loss(recipe.loss),
+        recipe.schedule,
+        run,
+        settings=recipe,
+        console=console,
+    )
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, default=Path("runs/detector"))
+    arguments = parser.parse_args()
+    train(arguments.data, arguments.run, Recipe(), Console(width=120))
