@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from facecctv.errors import ModelError
@@ -21,30 +21,7 @@ from facecctv.models.card import (
     TrainingData,
     read_metadata,
 )
-
-
-def a_card(**changes: object) -> Card:
-    facts: dict[str, object] = {
-        "name": "tiny",
-        "task": "face-detector",
-        "version": "1.0",
-        "description": "",
-        "input": ModelInput(),
-        "outputs": (ModelOutput(name="map", meaning="(N, 1, H, W) score logits"),),
-        "step": "learned",
-        "licence": "Apache-2.0",
-    }
-    return Card.model_validate(facts | changes)
-
-
-def a_model(metadata: dict[str, str]) -> bytes:
-    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
-    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
-    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", [value], [out])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    helper.set_model_props(model, metadata)
-    return bytes(model.SerializeToString())
-
+from tiny_models import a_card, a_model
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=20)
@@ -104,10 +81,8 @@ def test_no_bytes_have_no_metadata() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(junk: bytes) -> None:
-    try:
-        read_metadata(junk)
-    except ModelError as error:
-        assert str(error) == "not an ONNX model, or a damaged one"
+    with suppress(ModelError):
+        assert isinstance(read_metadata(junk), dict)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
