@@ -60,7 +60,7 @@ class Face:
     box: Floats
     """(4,) float32: x1, y1, x2, y2 in pixels of the picture; right and bottom exclusive."""
     landmarks: Floats
-    """(5, 2) float32, pixels: left eye as seen, right eye as seen, nose, mouth left, mouth right."""
+    """(5, 2) float32, pixels: left and right eye as seen, nose, left and right mouth corner."""
     score: float
     """0..1."""
 

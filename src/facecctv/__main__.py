@@ -1,0 +1,7 @@
+"""`python -m facecctv`, the same as the command `facecctv`."""
+
+import sys
+
+from facecctv.cli import main
+
+sys.exit(main())

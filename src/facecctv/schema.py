@@ -1,0 +1,210 @@
+"""The one JSON form of every result, used by the command line, the API and the web app.
+
+Keys that were not asked for are absent: every optional field is None until it is filled, and None
+is left out when written. Numbers are rounded here, at the edge, to what a measurement can mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from facecctv import types
+
+
+def printable(text: str) -> str:
+    r"""The text with bytes that are no UTF-8 (file names can hold any) written as \xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _rounded(digits: int) -> AfterValidator:
+    return AfterValidator(lambda value: round(value, digits))
+
+
+Text = Annotated[str, BeforeValidator(printable)]
+Pixels = Annotated[float, _rounded(2)]
+Measure = Annotated[float, _rounded(1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), _rounded(4)]
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+"""Error rates span many powers of ten, so they keep all their digits."""
+Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
+Component = Annotated[float, _rounded(6)]
+
+Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_json(self) -> str:
+        """One line of JSON without the keys that were not asked for."""
+        return self.model_dump_json(exclude_none=True)
+
+
+class Box(_Model):
+    """Pixels of the picture; right and bottom are exclusive."""
+
+    x_min: Pixels
+    y_min: Pixels
+    x_max: Pixels
+    y_max: Pixels
+    probability: Fraction
+
+    @classmethod
+    def of(cls, found: types.Face | types.Body) -> Self:
+        """The box of a face or body with its score."""
+        x_min, y_min, x_max, y_max = (float(value) for value in found.box)
+        return cls(x_min=x_min, y_min=y_min, x_max=x_max, y_max=y_max, probability=found.score)
+
+
+class Pose(_Model):
+    """Degrees, coarse; signs as in `facecctv.types.Pose`."""
+
+    yaw: Measure
+    pitch: Measure
+    roll: Measure
+
+
+class Quality(_Model):
+    """How much the face's pixels can say; units as in `facecctv.types.Quality`."""
+
+    score: Fraction
+    face_px: Measure
+    inter_eye_px: Measure
+    verdict: str
+    usable_for: tuple[types.Use, ...]
+    sharpness: Fraction
+    noise: Pixels
+    brightness: Fraction
+    contrast: Fraction
+    blockiness: Fraction
+    pose: Pose
+    at_edge: bool
+
+    @classmethod
+    def of(cls, quality: types.Quality) -> Self:
+        """The same facts, rounded."""
+        pose = Pose(yaw=quality.pose.yaw, pitch=quality.pose.pitch, roll=quality.pose.roll)
+        facts = {name: getattr(quality, name) for name in cls.model_fields if name != "pose"}
+        return cls(pose=pose, **facts)
+
+
+class Age(_Model):
+    """Years: the interval holds the true age with `probability`."""
+
+    low: int
+    high: int
+    estimate: Measure
+    probability: Fraction
+
+
+class Gender(_Model):
+    """As it appears in the picture; `undetermined` where the picture does not say."""
+
+    value: Literal["female", "male", "undetermined"]
+    probability: Fraction
+
+
+class Candidate(_Model):
+    """One entry of a watch-list or of the sightings that may be this person."""
+
+    name: str
+    similarity: Similarity
+    false_match_rate: Rate
+    """At this quality and gallery size."""
+    decision: Decision
+
+
+class Face(_Model):
+    """All that was learnt about one face."""
+
+    box: Box
+    landmarks: Annotated[tuple[tuple[Pixels, Pixels], ...], Field(min_length=5, max_length=5)]
+    """Left eye as seen, right eye as seen, nose, left and right mouth corner."""
+    quality: Quality | None = None
+    age: Age | None = None
+    gender: Gender | None = None
+    embedding: tuple[Component, ...] | None = None
+    candidates: tuple[Candidate, ...] | None = None
+    decision: Decision | None = None
+
+    @classmethod
+    def of(cls, face: types.Face) -> Self:
+        """Where it is, and nothing else."""
+        landmarks = tuple((float(x), float(y)) for x, y in face.landmarks)
+        return cls(box=Box.of(face), landmarks=landmarks)
+
+    @classmethod
+    def of_portrait(cls, portrait: types.Portrait) -> Self:
+        """What the pipeline learnt; what it was not asked for stays absent."""
+        face = cls.of(portrait.face)
+        if portrait.quality is None:
+            return face
+        return face.model_copy(update={"quality": Quality.of(portrait.quality)})
+
+
+class Body(_Model):
+    """Where a person is."""
+
+    box: Box
+
+    @classmethod
+    def of(cls, body: types.Body) -> Self:
+        """Its box and score."""
+        return cls(box=Box.of(body))
+
+
+class Result(_Model):
+    """What was found in one picture."""
+
+    source: Text
+    """As the caller named it."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the file's bytes."""
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    faces: tuple[Face, ...]
+    bodies: tuple[Body, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: str,
+        sha256: str,
+        size: tuple[int, int],
+        portraits: Iterable[types.Portrait],
+        bodies: Iterable[types.Body] | None = None,
+    ) -> Self:
+        """Joins what the pipeline learnt about one picture; `size` is (width, height), pixels."""
+        return cls(
+            source=source,
+            sha256=sha256,
+            width=size[0],
+            height=size[1],
+            faces=tuple(Face.of_portrait(portrait) for portrait in portraits),
+            bodies=None if bodies is None else tuple(Body.of(body) for body in bodies),
+        )
+
+
+class Error(_Model):
+    """Why one input gave no result."""
+
+    type: str
+    """Name of the error's class, such as ImageError."""
+    detail: Text
+
+
+class Failure(_Model):
+    """Stands in the place of a result for an input that could not be used."""
+
+    source: Text | None = None
+    """Absent where no single input is at fault, as with a missing model."""
+    error: Error
+
+    @classmethod
+    def of(cls, source: str | None, error: Exception) -> Self:
+        """The error on one line."""
+        detail = " ".join(str(error).split()) or "no further detail"
+        return cls(source=source, error=Error(type=type(error).__name__, detail=detail))
