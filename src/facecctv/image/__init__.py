@@ -1,0 +1,28 @@
+"""Bytes and files to pictures and back, and pictures to other sizes.
+
+The only room where file formats exist: everything it hands out is (H, W, 3) uint8 RGB, upright.
+"""
+
+from __future__ import annotations
+
+from facecctv.image.files import find, shown, write_atomic
+from facecctv.image.reading import Limits, Picture, decode, read
+from facecctv.image.sizes import letterbox, pad_to_multiple, resize, tiles
+from facecctv.image.writing import Format, encode, read_metadata
+
+__all__ = [
+    "Format",
+    "Limits",
+    "Picture",
+    "decode",
+    "encode",
+    "find",
+    "letterbox",
+    "pad_to_multiple",
+    "read",
+    "read_metadata",
+    "resize",
+    "shown",
+    "tiles",
+    "write_atomic",
+]
