@@ -12,6 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +26,12 @@ from facecctv.learn.data.detection import (
     load_scenes,
 )
 from facecctv.learn.data.mosaic import Mosaic, Pool, compose
+from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
 from facecctv.learn.nets.detector import DetectorNet
 from facecctv.learn.targets import make_targets
+from facecctv.models.card import Card, ModelInput, ModelOutput
 from facecctv.vision.anchors import FACE_LEVELS, grid
 
 
@@ -135,6 +138,53 @@ def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None)
         run,
         settings=recipe,
         console=console,
+    )
+
+
+def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
+    """The ONNX file of the averaged weights in the run's checkpoint, proved equal to the network.
+
+    Raises ModelError when the file computes something else.
+    """
+    model = net.build()
+    model.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+    names = [f"stride{stride}" for stride in FACE_LEVELS]
+    free = {0: "batch", 2: "height", 3: "width"}
+    exported = export(
+        model,
+        torch.rand(1, 3, 64, 96),
+        card=card,
+        inputs=["picture"],
+        outputs=names,
+        dynamic={"picture": free} | {name: free for name in names},
+    )
+    rng = np.random.default_rng(0)
+    shapes = [(1, 3, 64, 96), (2, 3, 160, 32), (1, 3, 480, 640)]
+    examples = [[rng.random(shape, dtype=np.float32)] for shape in shapes]
+    check_parity(model, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
+    return exported
+
+
+HALF_WEIGHTS_TOLERANCE = 5e-3
+"""Of the largest output: weights are stored in half precision."""
+
+
+def face_card(**facts: Any) -> Card:
+    """The card of the face detector; facts are what is known only after the training."""
+    return Card(
+        name="face-detector",
+        task="face-detector",
+        description="Finds faces from about 6 px, with five landmarks, in pictures of any size.",
+        input=ModelInput(multiple_of=32),
+        outputs=tuple(
+            ModelOutput(name=f"stride{stride}", meaning="see facecctv.vision.anchors")
+            for stride in FACE_LEVELS
+        ),
+        step="geometric",
+        licence="Apache-2.0",
+        recipe="facecctv.learn.recipes.detector",
+        extra={"levels": {str(stride): count for stride, count in FACE_LEVELS.items()}},
+        **{"version": "1", **facts},
     )
 
 
