@@ -21,8 +21,8 @@ SUFFIXES = frozenset(
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A file name fit for a message: as the caller wrote it, on one line, valid Unicode."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    name = os.fspath(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -36,11 +36,18 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
     for given in paths:
         name = os.fspath(given)
         if glob.has_magic(name) and not os.path.lexists(name):
-            matches = sorted(glob.glob(name, recursive=True))
-            for match in matches or [name]:
+            for match in _matches(name) or [name]:
                 yield from _files(Path(match))
         else:
             yield from _files(Path(name))
+
+
+def _matches(pattern: str) -> list[str]:
+    try:
+        return sorted(glob.glob(pattern, recursive=True))
+    except ValueError:
+        # No file name can have a zero byte or half a character in it.
+        return []
 
 
 def _files(path: Path) -> Iterator[Path]:
