@@ -1,0 +1,53 @@
+"""Measures of how good results are, in numpy alone.
+
+Where there is nothing to measure (no positives, no pictures), the value is NaN, never 0 or 1.
+"""
+
+from __future__ import annotations
+
+from facecctv.metrics.detection import (
+    HEIGHT_BANDS,
+    SMALLEST,
+    Band,
+    Detections,
+    Interpolation,
+    Matches,
+    OperatingPoint,
+    PrecisionRecall,
+    Truth,
+    at_false_positives,
+    average_precision,
+    by_height,
+    landmark_error,
+    match,
+    precision_recall,
+)
+from facecctv.metrics.pictures import ciede2000, psnr, ssim
+from facecctv.metrics.scores import Calibration, Roc, calibration, eer, roc, tar_at_far
+
+__all__ = [
+    "HEIGHT_BANDS",
+    "SMALLEST",
+    "Band",
+    "Calibration",
+    "Detections",
+    "Interpolation",
+    "Matches",
+    "OperatingPoint",
+    "PrecisionRecall",
+    "Roc",
+    "Truth",
+    "at_false_positives",
+    "average_precision",
+    "by_height",
+    "calibration",
+    "ciede2000",
+    "eer",
+    "landmark_error",
+    "match",
+    "precision_recall",
+    "psnr",
+    "roc",
+    "ssim",
+    "tar_at_far",
+]

@@ -1,0 +1,125 @@
+"""How well a score tells yes from no, and whether a probability means what it says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """Error rates for each threshold: an infinite one first, then each distinct score, falling."""
+
+    thresholds: Floats
+    """(T,) float64: what scores at least this much is accepted."""
+    fpr: Floats
+    """(T,) float64: false positive rate (false acceptance, FAR); NaN without negatives."""
+    tpr: Floats
+    """(T,) float64: true positive rate (true acceptance, TAR); NaN without positives."""
+
+    @property
+    def fnr(self) -> Floats:
+        """(T,) float64: false negative rate (false rejection), for a DET plot."""
+        return 1 - self.tpr
+
+
+def roc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Roc:
+    """Returns the receiver operating characteristic of scores (N,) for labels (N,) of 0 and 1.
+
+    A higher score means a surer 1. Raises ValueError when the two do not fit.
+    """
+    values, flags = _checked(scores, labels)
+    order = np.argsort(-values, kind="stable")
+    values, flags = values[order], flags[order]
+    last = np.flatnonzero(np.diff(values, append=-np.inf))
+    right = np.append(0, np.cumsum(flags)[last])
+    wrong = np.append(0, np.cumsum(~flags)[last])
+    return Roc(np.append(np.inf, values[last]), _rate(wrong), _rate(right))
+
+
+def _rate(counts: npt.NDArray[np.int_]) -> Floats:
+    return counts / counts[-1] if counts[-1] else np.full(len(counts), np.nan)
+
+
+def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Flags]:
+    values, flags = np.asarray(scores, np.float64), np.asarray(labels)
+    if values.ndim != 1 or values.shape != flags.shape:
+        raise ValueError(
+            f"scores and labels have one shape (n,), not {values.shape}, {flags.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("scores must be finite")
+    if not np.isin(flags, (0, 1)).all():
+        raise ValueError("labels must be 0 or 1")
+    return values, flags.astype(np.bool_)
+
+
+def eer(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Returns the equal error rate, where the false negative rate is the false positive rate.
+
+    Between two thresholds both rates are taken as straight lines. NaN without both classes.
+    """
+    curve = roc(scores, labels)
+    gap = curve.fnr - curve.fpr
+    if np.isnan(gap).any():
+        return math.nan
+    after = int(np.argmax(gap <= 0))  # The gap falls from 1 to -1, so there is one, and one before.
+    part = gap[after - 1] / (gap[after - 1] - gap[after])
+    return float(curve.fpr[after - 1] + part * (curve.fpr[after] - curve.fpr[after - 1]))
+
+
+def tar_at_far(scores: npt.ArrayLike, labels: npt.ArrayLike, far: float) -> tuple[float, float]:
+    """Returns the true acceptance rate and its threshold.
+
+    The false acceptance rate there is at most `far`. The threshold is the lowest score that keeps
+    to it, infinite when none does. Both are NaN without both classes.
+    """
+    curve = roc(scores, labels)
+    if np.isnan(curve.fpr).any() or np.isnan(curve.tpr).any():
+        return math.nan, math.nan
+    at = int(np.searchsorted(curve.fpr, far, side="right")) - 1
+    if at < 0:
+        raise ValueError(f"a rate is in 0..1, not {far}")
+    return float(curve.tpr[at]), float(curve.thresholds[at])
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A reliability diagram and its summary."""
+
+    confidence: Floats
+    """(B,) float64: mean probability said in each bin, NaN where the bin is empty."""
+    frequency: Floats
+    """(B,) float64: how often it came true, NaN where the bin is empty."""
+    count: npt.NDArray[np.intp]
+    """(B,)"""
+    error: float
+    """Expected calibration error, 0..1: mean of |confidence - frequency| weighted by count."""
+
+
+def calibration(
+    probabilities: npt.ArrayLike, outcomes: npt.ArrayLike, bins: int = 15
+) -> Calibration:
+    """Compares probabilities (N,) with what came true (N,), in bins of equal width over 0..1.
+
+    Each bin holds its lower end, the last one 1 as well. After Guo et al., "On Calibration of
+    Modern Neural Networks", 2017. The error is NaN when there is nothing to compare.
+    """
+    said, came = _checked(probabilities, outcomes)
+    if ((said < 0) | (said > 1)).any():
+        raise ValueError("probabilities must be in 0..1")
+    which = np.minimum((said * bins).astype(np.intp), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    filled = np.where(count > 0, count, np.nan)
+    confidence = np.bincount(which, said, minlength=bins) / filled
+    frequency = np.bincount(which, came, minlength=bins) / filled
+    gap = np.abs(confidence - frequency)
+    error = float(np.nansum(gap * count) / len(said)) if len(said) else math.nan
+    return Calibration(confidence, frequency, count, error)
