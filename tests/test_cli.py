@@ -276,8 +276,10 @@ class TestInputs:
 
 def test_an_interrupted_process_ends_with_130(tmp_path):
     code = (
-        "import sys, time, types\n"
+        "import signal, sys, time, types\n"
         "from facecctv import cli\n"
+        # A shell that runs the tests in its background has its children ignore interruptions.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "module = types.ModuleType('slow')\n"
         "def slow() -> None:\n"
         "    print('ready', flush=True); time.sleep(30)\n"

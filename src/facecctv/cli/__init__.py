@@ -75,6 +75,14 @@ def _app() -> typer.Typer:
     return app
 
 
+def _show_usage(error: typer.TyperException) -> None:
+    # Typer's errors of wrong usage know the command's usage line; its base class does not.
+    if hasattr(error, "show"):
+        error.show()
+    else:
+        print(f"facecctv: {error}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0 well, 1 failed, 2 used wrongly.
 
@@ -96,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(Failure.of(None, error).to_json())
         print(f"facecctv: {error}", file=sys.stderr)
         return 1
-    except typer.TyperException as error:  # wrong usage, mostly
-        error.show() if hasattr(error, "show") else print(f"facecctv: {error}", file=sys.stderr)
+    except typer.TyperException as error:
+        _show_usage(error)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read the output has seen enough. Python flushes once more at its end.
