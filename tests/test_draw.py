@@ -36,7 +36,7 @@ class TestOutline:
         image = ground()
         body = Body(np.array([100, 80, 160, 150]), 0.5)
         result = outline(image, [body], colours=[RED])
-        np.testing.assert_array_equal(result[81:149, 101:159], image[81:149, 101:159])
+        np.testing.assert_array_equal(result[80:150, 100:160], image[80:150, 100:160])
         for y, x in [(79, 130), (150, 130), (110, 99), (110, 160)]:
             assert tuple(result[y, x]) == RED
         assert (image == 128).all()

@@ -76,7 +76,7 @@ def outline(
     frames = [_frame(one.box, image, line) for one in marked]
     rim = 1 + line // 3
     for frame in frames:
-        _ring(canvas, _grown(frame, rim), line + 2 * rim, _BLACK, _HALO_OPACITY)
+        _ring(canvas, _grown(frame, rim), line + rim, _BLACK, _HALO_OPACITY)
     for frame, tint in zip(frames, tints, strict=True):
         _ring(canvas, frame, line, tint, 1)
     if labels:
