@@ -43,7 +43,7 @@ class Recipe:
     mosaic: Mosaic = field(default_factory=Mosaic)
     loss: DetectionLoss = field(default_factory=DetectionLoss)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=20_000))
-    sizes: tuple[int, ...] = (256, 320, 384)
+    sizes: tuple[int, ...] = (256, 320, 416)
     """Side of the square training pictures; drawn per batch."""
     pixels: int = 16 * 320 * 320
     """Of one batch: smaller pictures come in larger batches."""
@@ -56,7 +56,7 @@ def face_pool(data: Path) -> Pool:
     scenes = load_scenes(data / "scenes", "train") if USE_SCENES else ()
     faceless += [s for s in scenes if s.name not in SCENES_WITH_FACES]
     with_faces = [sample for sample in people if len(sample.boxes)]
-    main = [*load_faces(data / "faces", "train"), *with_faces]
+    main = [*load_faces(data / "faces", "train", trust_all=True), *with_faces]
     return Pool(main, list(load_identities(data / "identities", "train")), faceless)
 
 
