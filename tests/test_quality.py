@@ -240,7 +240,9 @@ class TestSizeAndPose:
             "Too small (14 pixels across) to recognise anyone: "
             "look for a frame in which the person is nearer."
         )
-        assert found[0].verdict == "Good enough to identify the person (64 pixels across)."
+        assert found[0].verdict == (
+            "Enough pixels (64 across) to identify the person if nothing covers the face."
+        )
 
     def test_measures_are_those_of_the_face(self):
         image, face = portrait(95)

@@ -116,7 +116,9 @@ def assess(image: Image, face: Face) -> Quality:
 def _verdict(parts: dict[str, float], usable_for: tuple[Use, ...], width: float) -> str:
     missing = [use for use in GRADES if use not in usable_for]
     if not missing:
-        return f"Good enough to identify the person ({width:.0f} pixels across)."
+        return (
+            f"Enough pixels ({width:.0f} across) to identify the person if nothing covers the face."
+        )
     obstacle, advice = _OBSTACLES[min(parts, key=lambda name: parts[name])]
     return f"Too {obstacle.format(width=width)} to {_SHORT_OF[missing[0]]}: {advice}."
 
