@@ -1,6 +1,6 @@
 """The face detector, from pictures to checkpoint: read from top to bottom.
 
-    python -m facecctv.learn.recipes.detector --data DATA --run runs/detector
+Run it with `python -m facecctv.learn.recipes.detector --data DATA --run runs/detector`.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
         card=card,
         inputs=["picture"],
         outputs=names,
-        dynamic={"picture": free} | {name: free for name in names},
+        dynamic={"picture": free} | dict.fromkeys(names, free),
     )
     rng = np.random.default_rng(0)
     shapes = [(1, 3, 64, 96), (2, 3, 160, 32), (1, 3, 480, 640)]
