@@ -60,9 +60,7 @@ MOST_CLIENTS = 10_000
 class Gate:
     """Counts what is inside. For one event loop; not for threads."""
 
-    def __init__(
-        self, limits: ServerLimits, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limits: ServerLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
         self._inside: dict[str, int] = {}

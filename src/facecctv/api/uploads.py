@@ -87,9 +87,7 @@ async def _pieces(request: Request, limits: ServerLimits, most: int) -> AsyncIte
             async with asyncio.timeout(min(limits.idle_seconds, end - now)):
                 piece = await anext(stream, b"")
         except TimeoutError as error:
-            raise Problem(
-                408, "the upload came too slowly", {"Connection": "close"}
-            ) from error
+            raise Problem(408, "the upload came too slowly", {"Connection": "close"}) from error
         if not piece:
             return
         total += len(piece)
@@ -190,9 +188,7 @@ async def _multipart(
         raise
 
 
-async def _json(
-    request: Request, limits: ServerLimits, gate: Gate, field_name: str
-) -> Upload:
+async def _json(request: Request, limits: ServerLimits, gate: Gate, field_name: str) -> Upload:
     body, held = _Held(gate), _Held(gate)
     try:
         async for piece in _pieces(request, limits, limits.max_bytes * 4 // 3 + ENVELOPE):
