@@ -31,6 +31,11 @@ NOT_HERE = (
     "lists those that are)"
 )
 
+_NO_TELEMETRY: Any = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
+"""FastAPI would export requests to whatever OpenTelemetry is set up in the environment."""
+
 
 def create_app(
     workshop: Workshop, settings: ServerSettings | None = None, web: Path = pages.WEB
@@ -57,11 +62,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     key = APIKeyHeader(name="x-api-key", auto_error=False, description="Where keys are in use.")
     for room in ROOMS:
         app.include_router(room(desk), dependencies=[Depends(key)])
-    app.include_router(facts.routes(desk, facts.capabilities(app.routes)))
+    app.include_router(facts.routes(desk, lambda: app.openapi()))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -1,4 +1,4 @@
-"""The routes of the first FaceCCTV: picture in, picture out, JPEG unless `Accept` says otherwise."""
+"""The routes of the first FaceCCTV: picture in, picture out; JPEG, or what `Accept` says."""
 
 from __future__ import annotations
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.routing import BaseRoute, Route
 
 from facecctv import __version__
 from facecctv.api import documents
@@ -21,19 +22,17 @@ STUCK = 2.0
 """Work that runs this many times longer than it may says that a thread hangs."""
 
 
-def capabilities(routes: list[BaseRoute]) -> list[str]:
+def capabilities(openapi: dict[str, Any]) -> list[str]:
     """The names below /v1/ that take pictures: what is installed is what has a route."""
     return [
-        route.path.removeprefix("/v1/")
-        for route in routes
-        if isinstance(route, Route)
-        and route.path.startswith("/v1/")
-        and "POST" in (route.methods or ())
+        path.removeprefix("/v1/")
+        for path, methods in openapi["paths"].items()
+        if path.startswith("/v1/") and "post" in methods
     ]
 
 
-def routes(desk: Desk, names: list[str]) -> APIRouter:
-    """All of them; `names` are the capabilities."""
+def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
+    """All of them; `openapi` describes the whole app, asked when it is complete."""
     router = APIRouter(tags=["server"], responses=documents.PLAIN_FAILURES)
 
     @router.get("/healthz", summary="Can it work?", responses=documented((503,)))
@@ -64,7 +63,7 @@ def routes(desk: Desk, names: list[str]) -> APIRouter:
         described = [
             {"name": card.name, "task": card.task, "version": card.version} for card in cards
         ]
-        return {"capabilities": names, "models": described}
+        return {"capabilities": capabilities(openapi()), "models": described}
 
     @router.get(
         "/metrics",

@@ -21,7 +21,7 @@ class Privacy(BaseModel):
     )
     not_wiped: tuple[str, ...] = (
         "Copies inside Python, the decoders and the network engine are freed, not overwritten.",
-        "The operating system may swap memory to disk: where that matters, encrypt or disable swap.",
+        "The system may swap memory to disk: encrypt or disable swap where that matters.",
     )
     kept: tuple[str, ...] = (
         "Per request, on standard error: method, route, status, duration and size.",
