@@ -19,6 +19,13 @@ from facecctv import __version__
 from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
+    "examine": (
+        "facecctv.cli.examine:examine",
+        "Find the faces in pictures, cut them out, and say what each is good enough for.",
+    ),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
+    "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }

@@ -62,8 +62,8 @@ class DetectOptions:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise SettingError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if self.min_face < 0:
-            raise SettingError(f"the least face height must not be negative: {self.min_face}")
+        if not 0 <= self.min_face < math.inf:
+            raise SettingError(f"the least face height is 0 or more pixels, not {self.min_face}")
         if not 0 < self.overlap < 1:
             raise SettingError(f"overlap must lie between 0 and 1, not {self.overlap}")
 
@@ -150,9 +150,7 @@ def _spans(length: int, scale: float) -> list[tuple[int, int, float, float]]:
     begins = [round(start / scale) for start in starts]
     ends = [min(length, math.ceil((start + size) / scale)) for start in starts[:-1]] + [length]
     borders = [(end + begin) / 2 for end, begin in zip(ends, begins[1:], strict=False)]
-    return list(
-        zip(begins, ends, [-math.inf, *borders], [*borders, math.inf], strict=True)
-    )
+    return list(zip(begins, ends, [-math.inf, *borders], [*borders, math.inf], strict=True))
 
 
 class Detector:
@@ -267,7 +265,10 @@ def _network_input(image: Image, look: Look) -> Floats:
     padded_width, padded_height = look.padded
     result = np.zeros((3, padded_height, padded_width), np.float32)
     np.multiply(
-        part.transpose(2, 0, 1), np.float32(1 / 255), out=result[:, :height, :width], dtype=np.float32
+        part.transpose(2, 0, 1),
+        np.float32(1 / 255),
+        out=result[:, :height, :width],
+        dtype=np.float32,
     )
     return result
 
