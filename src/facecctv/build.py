@@ -12,7 +12,7 @@ from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Portrait
-from facecctv.vision.detect import Detector, DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.quality import assess
 
 FACE_DETECTOR = "face-detector"
