@@ -43,8 +43,10 @@ def examine(
     pipeline = build.examination(detector)
     with outputs.workshop(out) as workshop:
         job = _Job(pipeline, build.limits(settings), found, out, workshop)
-        status = batch.run(found, job, _describe, as_json=as_json, debug=debug)
-        write_atomic(out / outputs.INDEX, page.render(out).encode())
+        try:
+            status = batch.run(found, job, _describe, as_json=as_json, debug=debug)
+        finally:  # what was done before an interruption is there to be looked at
+            write_atomic(out / outputs.INDEX, page.render(out).encode())
     if not as_json:
         _say_where(out, job)
     return status
