@@ -247,7 +247,7 @@ def _cache() -> Check:
 
     cache = Path(platformdirs.user_cache_dir("facecctv", appauthor=False), "models")
     there = next(path for path in (cache, *cache.parents) if path.exists())
-    if os.access(there, os.W_OK):
+    if there.is_dir() and os.access(there, os.W_OK):
         return Check("cache", "ok", str(cache))
     advice = "only `models fetch` needs it: make it writable, or set XDG_CACHE_HOME"
     return Check("cache", "note", f"{cache} cannot be written", advice)
