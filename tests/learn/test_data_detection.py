@@ -60,7 +60,7 @@ class TestTrainingData:
     )
     def test_labels_that_break_the_form_are_one_line(self, tmp_path, rows, says):
         training_folder(tmp_path, rows)
-        with pytest.raises(LabelError, match="^[^\n]*$") as caught:
+        with pytest.raises(LabelError, match=r"^[^\n]*$") as caught:
             list(load_faces(tmp_path, "val"))
         assert says in str(caught.value)
 
