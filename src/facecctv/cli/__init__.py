@@ -27,6 +27,7 @@ COMMANDS = {
     "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
     "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""
