@@ -58,7 +58,7 @@ async def drip(data: bytes) -> AsyncIterator[bytes]:
 
 async def client(url: str, end: float, seen: Counter[str], seed: int) -> None:
     """Sends one request after the other until the end."""
-    dice = random.Random(seed)  # noqa: S311 - chooses pictures, not secrets
+    dice = random.Random(seed)
     files = pictures()
     async with httpx.AsyncClient(base_url=url, timeout=120) as session:
         while time.monotonic() < end:

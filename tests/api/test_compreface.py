@@ -1,16 +1,11 @@
 """The public client of CompreFace against our server, over a socket."""
 
-import pytest
+import base64
 
-from facecctv.errors import FaceCCTVError
-
-compreface = pytest.importorskip("compreface")
+from compreface import CompreFace
 
 
 def detection(port):
-    from compreface import CompreFace
-
-    assert issubclass(FaceCCTVError, Exception)
     return CompreFace("http://127.0.0.1", str(port)).init_face_detection("any-key")
 
 
@@ -48,8 +43,6 @@ def test_the_client_sees_no_face_as_it_does_with_compreface(stages, app_of, serv
 
 
 def test_base64_works_as_there(quick, app_of, talk, tiny):
-    import base64
-
     body = {"file": base64.b64encode(tiny).decode()}
     reply = talk(app_of(quick), lambda c: c.post("/api/v1/detection/detect?limit=1", json=body))
     assert len(reply.json()["result"]) == 1

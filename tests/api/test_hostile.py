@@ -39,8 +39,16 @@ def png(width, height, rows=b"", depth=8, colour=2, extra=b""):
 
 
 def tiff(width, height, entries=()):
-    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1),
-            (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, width * height % 2**32), *entries]  # fmt: skip
+    tags = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, 1, 8),
+        (279, 4, 1, width * height % 2**32),
+        *entries,
+    ]
     packed = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + packed + b"\0\0\0\0"
 
@@ -54,8 +62,9 @@ def bombs():
         yield png(width, height)
         yield tiff(min(width, 2**32 - 1), min(height, 2**32 - 1))
         yield b"GIF89a" + struct.pack("<HH", width % 65536, height % 65536) + b"\0\0\0;"
-        yield b"BM" + struct.pack("<IIIIiiHHIIiiII", 70, 0, 54, 40, width, height, 1, 24,
-                                  0, 0, 0, 0, 0, 0)  # fmt: skip
+        yield b"BM" + struct.pack(
+            "<IIIIiiHHIIiiII", 70, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0
+        )
     yield png(1400, 1400, b"\0" * (1400 * 3 + 1) * 1400)
     yield png(8, 8, b"\0" * 20_000_000)
     text = zlib.compress(b"a" * 30_000_000, 9)
@@ -68,10 +77,22 @@ def bombs():
 
 def wrong():
     """No pictures at all, or not of a kind that is taken."""
-    yield from (b" ", b"\0" * 1000, b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7\n%%EOF")
+    yield from (
+        b" ",
+        b"\0" * 1000,
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7\n%%EOF",
+    )
     yield from (b"PK\3\4" + b"\0" * 100, b"\x7fELF" + b"\0" * 100, b"MZ" + b"\0" * 100)
     yield from (b"#!/bin/sh\nid\n", b"http://169.254.169.254/", b"/etc/passwd", b"../../x.png")
-    yield from (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"GIF89a", b"BM", b"II*\0")
+    yield from (
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\0\0\0\0WEBP",
+        b"GIF89a",
+        b"BM",
+        b"II*\0",
+    )
     yield from (b"\0\0\0\x18ftypavif", b"\0\0\0\x18ftypheic", b"MM\0*\0\0\0\x08\xff\xff")
     for form, mode in (("PPM", "RGB"), ("TGA", "RGB"), ("ICO", "RGB"), ("PCX", "RGB")):
         yield saved(form, mode=mode)
@@ -107,7 +128,14 @@ def bodies():
     """Requests that are wrong before any picture is looked at."""
     form = "multipart/form-data; boundary=X"
     part = b'--X\r\nContent-Disposition: form-data; name="file"; filename="'
-    for name in (b"../../etc/passwd", b"a" * 5000, b"\0", b"\xff\xfe", b"a\r\nSet-Cookie: x", b"con"):
+    for name in (
+        b"../../etc/passwd",
+        b"a" * 5000,
+        b"\0",
+        b"\xff\xfe",
+        b"a\r\nSet-Cookie: x",
+        b"con",
+    ):
         yield part + name + b'"\r\n\r\n' + GOOD["PNG"] + b"\r\n--X--\r\n", form
     yield (part + b'a"\r\n\r\nx\r\n') * 500, form
     yield b"--X\r\n" * 5000, form
@@ -116,9 +144,17 @@ def bodies():
     yield b"--X\r\n" + b"A: b\r\n" * 2000, form
     yield GOOD["PNG"], form
     yield part + b'a"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--X--\r\n', form
-    for text in (b"null", b"1e999", b'{"file":' * 9000, b'{"file":"' + b"=" * 900 + b'"}', b"\xff\xfe{",
-                 b'{"file":"data:image/png;base64,%%%"}', b'{"file":{"$ref":"http://x"}}',
-                 b'{"file":"http://169.254.169.254/"}', b'{"file":"/etc/passwd"}'):  # fmt: skip
+    for text in (
+        b"null",
+        b"1e999",
+        b'{"file":' * 9000,
+        b'{"file":"' + b"=" * 900 + b'"}',
+        b"\xff\xfe{",
+        b'{"file":"data:image/png;base64,%%%"}',
+        b'{"file":{"$ref":"http://x"}}',
+        b'{"file":"http://169.254.169.254/"}',
+        b'{"file":"/etc/passwd"}',
+    ):
         yield text, "application/json"
     yield from ((b"x", "text/html"), (b"x", "application/x-www-form-urlencoded"), (b"x", "\xff"))
 

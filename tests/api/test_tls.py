@@ -1,6 +1,7 @@
 """A server in a process of its own, as users start it: what it speaks and to whom."""
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -82,8 +83,6 @@ def test_the_certificate_is_trusted_through_the_authority_alone(encrypted):
     with pytest.raises(httpx.ConnectError, match="certificate"):
         httpx.get(f"https://localhost:{port}/healthz")
     fingerprint = ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text())
-    import hashlib
-
     assert (
         hashlib.sha256(fingerprint).hexdigest()
         == re.search(r"SHA-256 ([0-9A-F:]+)", said)[1].replace(":", "").lower()
@@ -125,27 +124,6 @@ def test_only_the_suites_of_256_bits_are_spoken(encrypted, suite, spoken):
     )  # fmt: skip
     assert (f"Cipher is {suite}" in done.stdout) is spoken
     assert (done.returncode == 0) is spoken
-
-
-def test_sslyze_finds_the_stated_suites_and_no_others(encrypted):
-    sslyze = pytest.importorskip("sslyze")
-    _, port, _ = encrypted
-    versions = {
-        getattr(sslyze.ScanCommand, f"{name}_CIPHER_SUITES")
-        for name in ("SSL_2_0", "SSL_3_0", "TLS_1_0", "TLS_1_1", "TLS_1_2", "TLS_1_3")
-    }
-    scanner = sslyze.Scanner()
-    place = sslyze.ServerNetworkLocation("localhost", port, ip_address="127.0.0.1")
-    scanner.queue_scans([sslyze.ServerScanRequest(place, scan_commands=versions)])
-    (result,) = scanner.get_results()
-    accepted = {
-        suite.cipher_suite.name
-        for name in ("ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3")
-        for suite in getattr(
-            result.scan_result, f"{name}_cipher_suites"
-        ).result.accepted_cipher_suites
-    }
-    assert accepted == set(SUITES)
 
 
 def test_a_second_start_keeps_the_authority_and_a_new_host_a_new_certificate(tmp_path):
