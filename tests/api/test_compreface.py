@@ -23,13 +23,6 @@ def test_detect_with_every_option(quick, app_of, serving, tiny):
     assert "detector" in found["plugins_versions"]
 
 
-def test_detect_from_a_file(quick, app_of, serving, tiny, tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(tiny)
-    with serving(app_of(quick)) as port:
-        assert set(detection(port).detect(str(path))["result"][0]) == {"box"}
-
-
 def test_no_face_is_their_error_28(stages, app_of, post, tiny):
     reply = post(app_of(stages(lambda image: [])), "/api/v1/detection/detect", tiny)
     assert reply.status_code == 400

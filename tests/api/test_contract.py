@@ -34,7 +34,7 @@ CONTRACT = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 @CONTRACT.parametrize()
 @hypothesis.settings(
-    max_examples=15, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=10, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 def test_replies_are_those_that_are_documented(case):
     """Statuses, media types and shapes; and never a 5xx."""

@@ -77,9 +77,12 @@ class Lane:
         loop = asyncio.get_running_loop()
         future: Future[T] = self._pool.submit(self._timed, work, leave)
         future.add_done_callback(lambda _: _soon(loop, self._leave))
+        result = asyncio.wrap_future(future)
+        # What it raises when nobody waits any more is nobody's business.
+        result.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(asyncio.wrap_future(future))
+                return await asyncio.shield(result)
         except TimeoutError as error:
             raise busy(503, f"not done within {seconds:.0f} seconds", 5) from error
         finally:
