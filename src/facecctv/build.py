@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
 from facecctv.image import Limits, read
+from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
@@ -91,3 +93,23 @@ def examine(
     if not isinstance(source, np.ndarray):
         source = read(source, limits(settings)).image
     return load_pipeline(options=options, settings=settings).image(source)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Pipelines for any options, all over the same loaded models: for doors that serve many."""
+
+    detector: Session
+
+    def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
+        """A pipeline with these options; `margin` is around each crop, as in Pipeline."""
+        return Pipeline(detect=Detector(self.detector, options), assess=assess, margin=margin)
+
+    def cards(self) -> list[Card]:
+        """What the models say of themselves; loads them."""
+        return [self.detector.card]
+
+
+def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
+    """One that loads each model when it is first needed."""
+    return Workshop(session(settings, model))

@@ -27,6 +27,7 @@ COMMANDS = {
     "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
     "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
