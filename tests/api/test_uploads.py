@@ -6,7 +6,7 @@ import sys
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
@@ -43,7 +43,8 @@ FORM = "multipart/form-data; boundary=X"
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.png"'
 
 
-@given(st.binary(min_size=1, max_size=900), st.integers(1, 400))
+@settings(max_examples=30)
+@given(st.binary(min_size=1, max_size=900), st.integers(20, 400))
 def test_any_bytes_in_any_pieces_arrive_whole(data, size):
     if b"\r\n--X" in data:
         return
@@ -122,16 +123,17 @@ def test_reading_stops_at_the_byte_that_is_one_too_many():
 @pytest.mark.parametrize("wait", [0.2, 5])
 def test_a_slow_upload_is_408(wait):
     """Both kinds: a byte now and then, and none at all."""
+    pieces = iter([b"--X\r\n"])
 
     async def slow():
         await asyncio.sleep(wait)
-        return {"type": "http.request", "body": b"-", "more_body": True}
+        return {"type": "http.request", "body": next(pieces, b"A"), "more_body": True}
 
     headers = [(b"content-type", FORM.encode())]
     asked = Request({"type": "http", "method": "POST", "headers": headers}, slow)
     with pytest.raises(Problem) as refused:
         asyncio.run(receive(asked, LIMITS, Gate(LIMITS)))
-    assert refused.value.status in (408, 400)
+    assert refused.value.status == 408
 
 
 def test_the_memory_of_all_uploads_is_bounded():
@@ -230,9 +232,9 @@ WATCH = """
             written.append(event)
 
     async def main(app, path):
-        noise = np.random.default_rng(0).integers(0, 256, (1700, 1700, 3), np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
         data = encode(noise)
-        assert len(data) > 8_000_000
+        assert len(data) > 2_000_000
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client:

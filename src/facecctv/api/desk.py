@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -23,8 +23,6 @@ from facecctv.image.reading import open_header
 from facecctv.models.card import Card
 from facecctv.pipeline import Pipeline
 from facecctv.vision.detect import DetectOptions
-
-T = TypeVar("T")
 
 
 class Workshop(Protocol):
@@ -125,26 +123,20 @@ class Desk:
 
     def _show(self) -> None:
         gauge = self.metrics.gauge
-        for lane in self.lanes:
-            label = f'{{lane="{lane.name}"}}'
-            waiting, dropped, oldest = _views(lane)
-            gauge(f"facecctv_waiting{label}", "Pictures that wait for a thread.", waiting)
-        for lane in self.lanes:
-            label = f'{{lane="{lane.name}"}}'
-            waiting, dropped, oldest = _views(lane)
-            gauge(f"facecctv_dropped{label}", "Pictures nobody waited for any more.", dropped)
-        for lane in self.lanes:
-            label = f'{{lane="{lane.name}"}}'
-            waiting, dropped, oldest = _views(lane)
-            gauge(f"facecctv_oldest_seconds{label}", "Age of the longest running work.", oldest)
+        for name, meaning, value in _LANE_GAUGES:
+            for lane in self.lanes:
+                gauge(f'{name}{{lane="{lane.name}"}}', meaning, partial(value, lane))
         gauge(
             "facecctv_inside", "Requests with a picture being answered.", lambda: self.gate.inside
         )
         gauge("facecctv_upload_bytes", "Bytes of uploads in memory.", lambda: self.gate.held)
 
 
-def _views(lane: Lane) -> tuple[Callable[[], float], Callable[[], float], Callable[[], float]]:
-    return lambda: lane.waiting, lambda: lane.dropped, lane.oldest
+_LANE_GAUGES: tuple[tuple[str, str, Callable[[Lane], float]], ...] = (
+    ("facecctv_waiting", "Pictures that wait for a thread.", lambda lane: lane.waiting),
+    ("facecctv_dropped", "Pictures nobody waited for any more.", lambda lane: lane.dropped),
+    ("facecctv_oldest_seconds", "Age of the longest running work.", Lane.oldest),
+)
 
 
 def _pixels(upload: Upload, limits: Limits) -> int:
@@ -180,10 +172,10 @@ def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Respon
         picture.image.fill(0)
 
 
-async def _while_there(request: Request, work: object) -> Response:
+async def _while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
     """The result of the work; cancels it when the client goes away (Problem 400, unread)."""
-    task: asyncio.Task[Response] = asyncio.ensure_future(work)  # type: ignore[arg-type]
-    gone = asyncio.ensure_future(_gone(request))
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -194,8 +186,7 @@ async def _while_there(request: Request, work: object) -> Response:
     finally:
         for pending in (task, gone):
             pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Problem, Left):
-                await pending
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:

@@ -26,7 +26,9 @@ class _Impatient(H11Protocol):
         self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        # Uvicorn's `cycle` is None, whatever its annotation says, until a request's head is read.
+        begun: object | None = self.cycle
+        if begun is None and not self.transport.is_closing():
             self.transport.abort()
 
 
