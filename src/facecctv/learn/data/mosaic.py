@@ -15,7 +15,7 @@ import numpy as np
 
 from facecctv.learn.data import degrade
 from facecctv.learn.data.detection import Sample
-from facecctv.types import Floats, Image
+from facecctv.types import Image
 
 MIRRORED = [1, 0, 2, 4, 3]
 
