@@ -112,9 +112,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("shapes", "fields", "detail"), FAULTS.values(), ids=FAULTS)
-def test_what_is_broken_is_one_fault_and_its_picture_is_left_out(
-    tmp_path, shapes, fields, detail
-):
+def test_what_is_broken_is_one_fault_and_its_picture_is_left_out(tmp_path, shapes, fields, detail):
     picture(tmp_path / "a.jpg")
     labelme(tmp_path, [BOX], imagePath="a.jpg")
     picture(tmp_path / "b.jpg")

@@ -123,9 +123,7 @@ def write_coco(path: Path, items: Sequence[tuple[str, Labelled]]) -> None:
     names = sorted({label for _, item in items for label in item.labels} | {"face"})
     images, annotations = [], []
     for number, (name, item) in enumerate(items, 1):
-        images.append(
-            {"id": number, "file_name": name, "width": item.width, "height": item.height}
-        )
+        images.append({"id": number, "file_name": name, "width": item.width, "height": item.height})
         for box, label, points, ignore in zip(
             item.boxes.astype(np.float64), item.labels, item.landmarks, item.ignore, strict=True
         ):
@@ -142,7 +140,10 @@ def write_coco(path: Path, items: Sequence[tuple[str, Labelled]]) -> None:
             if seen.any():
                 known = np.where(seen[:, None], points, 0).astype(np.float64)
                 marks = np.column_stack([known, seen * _VISIBLE])
-                annotation |= {"keypoints": marks.ravel().tolist(), "num_keypoints": int(seen.sum())}
+                annotation |= {
+                    "keypoints": marks.ravel().tolist(),
+                    "num_keypoints": int(seen.sum()),
+                }
             annotations.append(annotation)
     categories = [
         {"id": number, "name": name, "supercategory": "person", "keypoints": list(LANDMARKS)}

@@ -51,7 +51,9 @@ def export(
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{shown(target.parent)}: cannot be made: {error.strerror}") from error
+            raise OutputError(
+                f"{shown(target.parent)}: cannot be made: {error.strerror}"
+            ) from error
         _place(item, target, pictures, placing)
         placed.append((name, item))
         step()
@@ -141,7 +143,9 @@ def _split_lists(out: Path, placed: Placed) -> dict[str, str]:
 
 def _voc(out: Path, placed: Placed) -> None:
     for name, item in placed:
-        _write((out / "Annotations" / name).with_suffix(".xml"), voc_xml(item, f"JPEGImages/{name}"))
+        _write(
+            (out / "Annotations" / name).with_suffix(".xml"), voc_xml(item, f"JPEGImages/{name}")
+        )
 
 
 def _coco(out: Path, placed: Placed) -> None:

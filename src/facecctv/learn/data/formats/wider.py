@@ -60,7 +60,9 @@ def _entries(file: Path) -> Iterator[tuple[str, list[str]]]:
             continue
         name, count = lines[at].strip(), lines[at + 1].strip() if at + 1 < len(lines) else ""
         if not count.isdigit():
-            raise LabelError(f"{shown(file)}: line {at + 2} is no number of faces: {shown(count)!r}")
+            raise LabelError(
+                f"{shown(file)}: line {at + 2} is no number of faces: {shown(count)!r}"
+            )
         faces = int(count)
         yield name, lines[at + 2 : at + 2 + faces]
         at += 2 + faces

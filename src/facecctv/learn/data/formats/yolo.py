@@ -63,7 +63,9 @@ def _names(root: Path) -> dict[int, str]:
 
 
 def _yaml_names(text: str) -> dict[int, str]:
-    if not (found := re.search(r"^names:[ \t]*(.*?)(?=^[^\s-]|\Z)", text, re.MULTILINE | re.DOTALL)):
+    if not (
+        found := re.search(r"^names:[ \t]*(.*?)(?=^[^\s-]|\Z)", text, re.MULTILINE | re.DOTALL)
+    ):
         return {}
     body = found[1].strip()
     if body.startswith(("[", "{")):
