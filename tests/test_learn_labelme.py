@@ -8,7 +8,6 @@ import pytest
 
 from facecctv.learn.data.dataset import Labelled, Pictures, read_dataset
 from facecctv.learn.data.labelme import labelme_json, upright, write_beside
-
 from tests.test_learn_formats import SIZE, picture
 
 BOX = {"label": "face", "points": [[50, 60], [10, 20]], "shape_type": "rectangle"}

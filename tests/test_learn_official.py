@@ -3,7 +3,6 @@ import pytest
 
 from facecctv.errors import InputError, LabelError
 from facecctv.learn.data.dataset import read_dataset
-
 from tests.test_learn_formats import SIZE, picture
 
 

@@ -49,11 +49,15 @@ def next_step(text: str) -> None:
     print(f"Next: {text}")
 
 
+def _ignored(_: int) -> None:
+    """Stands in for a bar where nobody watches."""
+
+
 @contextmanager
 def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     """A function to call with the number of steps done; a bar on stderr where it is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _=1: None
+        yield _ignored
         return
     from rich.console import Console  # late: without a terminal it is not needed
     from rich.progress import (

@@ -41,7 +41,7 @@ def prelabel(
     detect = build.detector(Settings(), DetectOptions(threshold=threshold), model)
     with progress(len(paths), "pictures") as step:
         done = work(paths, detect, overwrite=overwrite, landmarks=landmarks, step=lambda: step(1))
-    status = report_faults(done.faults)
+    status: int = report_faults(done.faults)
     kept = f"; {done.kept:,} had labels and kept them" if done.kept else ""
     print(f"{done.written:,} pictures labelled with {done.faces:,} faces{kept}")
     next_step(f"correct them: facecctv data annotate {_folder(inputs[0])}")
@@ -67,7 +67,7 @@ def annotate(
     if not any(find([folder])):
         raise InputError(f"{shown(folder)}: no pictures")
     try:
-        status = work(folder)
+        status: int = work(folder)
     except MissingExtra:
         next_step(f"when labelled, facecctv data check {folder}")
         raise

@@ -14,6 +14,7 @@ import numpy as np
 from facecctv.draw import outline
 from facecctv.errors import ImageError
 from facecctv.geometry import iou
+from facecctv.image import resize
 from facecctv.learn.data.dataset import FACE, Dataset, Fault, Labelled, Pictures
 from facecctv.learn.data.enough import Curve, estimate
 from facecctv.learn.data.manifest import Manifest
@@ -272,10 +273,11 @@ class _Shown:
         return found
 
 
-def drawn(item: Labelled, image: Image) -> Image:
-    """The picture with those boxes outlined that lie in it at least in part."""
+def drawn(item: Labelled, image: Image, side: int = 320) -> Image:
+    """The picture, longer side at most `side` pixels, with the boxes that lie in it outlined."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    width, height = (max(1, round(s * scale)) for s in image.shape[1::-1])
     inside = np.clip(item.boxes, 0, [item.width, item.height] * 2)
-    marks = [
-        Body(box=box, score=1.0) for box in inside if box[2] > box[0] + 1 and box[3] > box[1] + 1
-    ]
-    return outline(image, marks)
+    inside = inside * np.tile([width / item.width, height / item.height], 2)
+    marks = [Body(box=box, score=1.0) for box in inside if (box[2:] - box[:2]).min() > 1]
+    return outline(resize(image, width, height), marks)

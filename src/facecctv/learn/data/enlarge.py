@@ -216,7 +216,7 @@ def previews(out: Path, count: int = _PREVIEWS) -> Image:
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int))
     pictures, cells = Pictures(), []
     for item in (dataset.items[i] for i in chosen):
-        image = drawn(item, pictures.image(item.path))
+        image = drawn(item, pictures.image(item.path), 220)
         faces = len(item.boxes)
         text = "no face" if not faces else "1 face" if faces == 1 else f"{faces} faces"
         cells.append(Cell(image, item.path.stem, (text,)))

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from facecctv.errors import ImageError
 from facecctv.geometry import iou
 from facecctv.image import resize
 from facecctv.learn.data.dataset import Dataset, Labelled, Pictures
+from facecctv.learn.data.faces import face_picture
 from facecctv.metrics.scores import eer
 from facecctv.types import Floats, Image
 
@@ -25,11 +27,14 @@ LEAST = 24
 """Pictures or people below which no curve is fitted."""
 _MOST_PICTURES = 1500
 _PER_PICTURE = 3
-_PATCH, _CELL, _ANGLES = 32, 4, 9
+_CELL, _ANGLES = 8, 9
+_FACE_SIDE = 48
 _REPEATS = 6
 _POINTS = 6
 _HELD_OUT = 0.3
-_RIDGE = 30.0
+_RIDGES = np.geomspace(1e-3, 10, 9)
+_MOST_AXES = 96
+_TOO_WEAK = 0.25
 _RESAMPLES = 200
 
 Score = Callable[[np.ndarray], float]
@@ -63,9 +68,11 @@ class Curve:
         gain = (error - middle) / max(error, 1e-9)
         figures = (
             f"The quick learner errs in {error:.1%} of cases with {self.now:,} {self.unit}; with "
-            f"twice as many {middle:.1%} are to be expected (90 % interval {low:.1%} to {high:.1%})."
+            f"twice as many {middle:.1%} are to be expected (90 % interval {low:.1%}-{high:.1%})."
         )
-        if high - low > error:
+        if error > _TOO_WEAK:
+            advice = "It is too weak for these pictures to tell whether more would help."
+        elif high - low > error:
             advice = "The curve is too uncertain to say whether more would help."
         elif error < 0.005:
             advice = "That is too easy for it: the curve says nothing more about these pictures."
@@ -108,21 +115,30 @@ def estimate(
     return _face_curve(dataset, located, np.asarray(groups), rng, step)
 
 
-def features(patch: Image) -> Floats:
-    """(h, w, 3) uint8 RGB -> (576,) float32: gradient histograms of 8 x 8 cells, unit length.
+def features(patch: Image, side: int = 32) -> Floats:
+    """(h, w, 3) uint8 RGB -> gradient histograms of 8-pixel cells, (side**2 / 64 * 9,) float32.
 
-    After Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005), without
-    block normalisation.
+    After Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005), each cell
+    set against the strength of its neighbourhood. Unit length.
     """
-    grey = resize(patch, _PATCH, _PATCH).astype(np.float32).mean(axis=2)
+    grey = resize(patch, side, side).astype(np.float32).mean(axis=2)
     down, right = np.gradient(grey)
-    strength = np.sqrt(np.hypot(down, right))
-    angle = ((np.arctan2(down, right) / np.pi % 1) * _ANGLES).astype(int) % _ANGLES
-    cells = _PATCH // _CELL
+    strength = np.hypot(down, right)
+    angle = np.arctan2(down, right) / np.pi % 1 * _ANGLES
+    lower = np.floor(angle).astype(int)
+    upper_share = angle - lower
+    cells = side // _CELL
     y, x = np.indices(grey.shape) // _CELL
-    index = (y * cells + x) * _ANGLES + angle
-    histogram = np.bincount(index.ravel(), strength.ravel(), cells * cells * _ANGLES)
-    return (histogram / (np.linalg.norm(histogram) + 1e-6)).astype(np.float32)
+    place, count = (y * cells + x) * _ANGLES, cells * cells * _ANGLES
+    histogram = np.zeros(count)
+    for index, weight in ((lower, 1 - upper_share), (lower + 1, upper_share)):
+        flat = (place + index % _ANGLES).ravel()
+        histogram += np.bincount(flat, (strength * weight).ravel(), count)
+    blocks = histogram.reshape(cells, cells, _ANGLES)
+    energy = np.sqrt((blocks**2).sum(axis=2))
+    around = cv2.blur(energy, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    lit = np.sqrt(blocks / (around[..., None] + 0.05 * energy.mean() + 1e-3)).ravel()
+    return (lit / (np.linalg.norm(lit) + 1e-6)).astype(np.float32)
 
 
 def _face_curve(
@@ -170,11 +186,8 @@ def _patches(image: Image, item: Labelled, rng: np.random.Generator) -> list[tup
     picked = [b for b in rng.permutation(sure)[:_PER_PICTURE] if min(b[2:] - b[:2]) >= 6]
     found = [(_cut(image, box), True) for box in picked]
     for i in range(_PER_PICTURE):
-        side = (
-            float(np.max(picked[i % len(picked)][2:] - picked[i % len(picked)][:2]))
-            if picked
-            else 0
-        )
+        model = picked[i % len(picked)] if picked else np.zeros(4)
+        side = float(np.max(model[2:] - model[:2]))
         side = min(side or rng.uniform(0.15, 0.5) * min(width, height), 0.8 * min(width, height))
         for _ in range(8):  # in crowded pictures there may be no free place
             x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
@@ -191,16 +204,26 @@ def _cut(image: Image, box: np.ndarray) -> Image:
 
 
 def _linear_error(x: Floats, y: np.ndarray, x_test: Floats, y_test: np.ndarray) -> float:
-    """Mean of the two classes' error rates of a ridge classifier; a half where one class lacks."""
+    """Mean of the two classes' error rates of a ridge classifier; a half where one class lacks.
+
+    The ridge is chosen by the leave-one-out error of the training rows, in closed form.
+    """
     if len(np.unique(y)) < 2 or len(np.unique(y_test)) < 2:
         return 0.5
     mean = x.mean(axis=0)
-    centred = (x - mean) * np.sqrt(x.shape[1])
-    weight = np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    gram = (centred * weight[:, None]).T @ centred + _RIDGE * np.eye(x.shape[1])
-    solved = np.linalg.solve(gram, (centred * weight[:, None]).T @ np.where(y, 1.0, -1.0))
+    weight = np.sqrt(np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean())))
+    u, size, axes = np.linalg.svd((x - mean) * weight[:, None], full_matrices=False)
+    wanted = np.where(y, 1.0, -1.0) * weight
+    turned = u.T @ wanted
+    least, solved = np.inf, np.zeros(x.shape[1])
+    for ridge in _RIDGES * (size**2).mean():
+        share = size**2 / (size**2 + ridge)
+        missed = wanted - u @ (share * turned)
+        alone = missed / np.maximum(1 - (u**2) @ share, 1e-3)
+        if (loss := float((alone**2).mean())) < least:
+            least, solved = loss, axes.T @ (size / (size**2 + ridge) * turned)
     says = (x_test - mean) @ solved > 0
-    return float(np.mean([(says[y_test] == 0).mean(), says[~y_test].mean()]))
+    return float(np.mean([(~says[y_test]).mean(), says[~y_test].mean()]))
 
 
 def _people_curve(
@@ -216,13 +239,11 @@ def _people_curve(
     for number, name in enumerate(names):
         for index in rng.permutation(people[str(name)])[:per_person]:
             step()
-            item = dataset.items[index]
             try:
-                image = pictures.image(item.path)
+                face = face_picture(pictures, dataset.items[index], _FACE_SIDE)
             except ImageError:  # already a fault of the check
                 continue
-            patch = _cut(image, item.boxes[0]) if len(item.boxes) else image
-            rows.append(features(patch if patch.size else image))
+            rows.append(features(face, _FACE_SIDE))
             owners.append(number)
     x, owner = np.array(rows), np.array(owners)
 
@@ -242,16 +263,20 @@ def _people_curve(
 def _verification_error(
     x: Floats, owner: np.ndarray, learnt: np.ndarray, held: np.ndarray
 ) -> float:
-    """Equal-error rate on held-out people after whitening what varies within a person."""
+    """Equal-error rate on held-out people, after whitening what varies within a learnt person."""
     train = np.isin(owner, learnt)
-    centred = x[train] - np.stack([x[owner == o].mean(axis=0) for o in owner[train]])
+    mean = x[train].mean(axis=0)
+    _, size, axes = np.linalg.svd(x[train] - mean, full_matrices=False)
+    main = axes[: min(_MOST_AXES, len(size) - 1)].T
+    inner = (x - mean) @ main
+    centred = inner[train] - np.stack([inner[owner == o].mean(axis=0) for o in owner[train]])
     within = centred.T @ centred / len(centred)
-    values, axes = np.linalg.eigh(within)
-    white = axes / np.sqrt(values.clip(0) + values.mean())
+    within += np.eye(len(within)) * (np.trace(within) / len(within) * 0.3 + 1e-9)
+    values, turned = np.linalg.eigh(within)
     test = np.isin(owner, held)
-    projected = (x[test] - x[train].mean(axis=0)) @ white
-    projected /= np.linalg.norm(projected, axis=1, keepdims=True) + 1e-9
-    similar = projected @ projected.T
+    white = inner[test] @ (turned / np.sqrt(values))
+    white /= np.linalg.norm(white, axis=1, keepdims=True) + 1e-9
+    similar = white @ white.T
     first, second = np.triu_indices(len(similar), 1)
     same = owner[test][first] == owner[test][second]
     return eer(similar[first, second], same)
@@ -276,7 +301,7 @@ def _curve(
 
 
 def _power_law(sizes: Sequence[int], errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """c + a n^-b fitted to (sizes, errors), at `counts`; c on a grid, a and b in logarithms."""
+    """The law c + a n^-b fitted to (sizes, errors), at `counts`; c on a grid, a and b in logarithms."""
     x = np.log(sizes)
     best, least = np.full(len(counts), errors.mean()), ((errors - errors.mean()) ** 2).sum()
     for floor in np.linspace(0, errors.min() * 0.95, 12):

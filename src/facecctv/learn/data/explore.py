@@ -1,5 +1,4 @@
-"""What a data set holds, as one HTML report: people, sizes, light, attributes and how they go
-together."""
+"""What a data set holds, as one HTML report: people, sizes, light, attributes, correlations."""
 
 from __future__ import annotations
 

@@ -202,11 +202,12 @@ def heat_map(names: Sequence[str], matrix: np.ndarray) -> str:
         for j, other in enumerate(names):
             value = float(matrix[i, j])
             known = np.isfinite(value)
+            strength = abs(value) if known else 0.0
             colour = f"rgb({'214,69,65' if value > 0 else '47,111,222'})" if known else "none"
             tip = f"{name} and {other}: {value:+.2f}" if known else f"{name}: never varies"
             parts.append(
                 f'<rect x="{left + j * cell:.1f}" y="{left + i * cell:.1f}" width="{cell - 1}" '
-                f'height="{cell - 1}" fill="{colour}" fill-opacity="{abs(value) if known else 0:.2f}"'
+                f'height="{cell - 1}" fill="{colour}" fill-opacity="{strength:.2f}"'
                 f' stroke="var(--line)"><title>{html.escape(shown(tip))}</title></rect>'
             )
     width = max(side, 420)
@@ -239,9 +240,8 @@ def curve(
         f'<path d="{line}" fill="none" stroke="var(--bar)" stroke-width="2"/>',
         f'<path d="M{left} 0V{height - foot}H{width}" fill="none" stroke="var(--line)"/>',
     ]
-    for x, y in points:
-        px, py = place(x, y)
-        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="var(--ink)"/>')
+    dots = (place(x, y) for x, y in points)
+    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="var(--ink)"/>' for x, y in dots]
     for x in sorted({p[0] for p in points} | {fitted[-1][0]} if fitted else set()):
         parts.append(_text(place(x, 0)[0], height - foot + 15, f"{x:,.0f}"))
     for share in (0.25, 0.5, 0.75, 1.0):

@@ -1,4 +1,4 @@
-"""Which pictures are the same, or nearly: difference hashes find candidates, correlation decides."""
+"""Which pictures are the same, or nearly: hashes find candidates, correlation decides."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Print:
 
 
 def fingerprint(name: str, data: bytes) -> Print:
-    """Reads the whole picture, so damage anywhere shows; JPEG at reduced size. Raises ImageError."""
+    """Reads all of the picture, so damage shows; JPEG at reduced size. Raises ImageError."""
     with open_header(data) as (format, source):
         # Pillow draws JPEG at an eighth, a quarter or half of its size for a fraction of the time.
         if format == "jpeg" and source.mode in ("L", "RGB"):

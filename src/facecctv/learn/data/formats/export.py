@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -99,7 +98,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         if target.is_symlink():
             target.unlink()
-        target.symlink_to(os.path.abspath(source))
+        target.symlink_to(source.resolve())
     except OSError as error:
         raise OutputError(f"{shown(target)}: cannot be linked: {error.strerror}") from error
 
