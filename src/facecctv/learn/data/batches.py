@@ -6,8 +6,11 @@ The only module here that imports keras.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy as np

@@ -301,7 +301,7 @@ def _curve(
 
 
 def _power_law(sizes: Sequence[int], errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The law c + a n^-b fitted to (sizes, errors), at `counts`; c on a grid, a and b in logarithms."""
+    """The law c + a n^-b at `counts`, fitted to (sizes, errors): c on a grid, a and b in logarithms."""
     x = np.log(sizes)
     best, least = np.full(len(counts), errors.mean()), ((errors - errors.mean()) ** 2).sum()
     for floor in np.linspace(0, errors.min() * 0.95, 12):
