@@ -303,11 +303,12 @@ def _curve(
 def _power_law(sizes: Sequence[int], errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The law c + a n^-b at `counts`, fitted to (sizes, errors): c on a grid, a and b in logarithms."""
     x = np.log(sizes)
+    centred = x - x.mean()
     best, least = np.full(len(counts), errors.mean()), ((errors - errors.mean()) ** 2).sum()
     for floor in np.linspace(0, errors.min() * 0.95, 12):
         rest = np.log(np.maximum(errors - floor, 1e-4))
-        slope, height = np.polyfit(x, rest, 1)
-        slope = min(slope, 0.0)
+        slope = min(float(centred @ rest / (centred @ centred)), 0.0)
+        height = rest.mean() - slope * x.mean()
         miss = ((floor + np.exp(height + slope * x) - errors) ** 2).sum()
         if miss < least:
             best, least = floor + np.exp(height + slope * np.log(counts)), miss
