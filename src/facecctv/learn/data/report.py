@@ -28,13 +28,13 @@ p{margin:6px 0;max-width:75ch}.dim{color:var(--dim)}
 .tile,.plot,table{background:var(--card);border:1px solid var(--line);border-radius:8px}
 .tile{padding:12px 14px}.tile b{display:block;font-size:22px;line-height:1.25}
 .bad b{color:var(--bad)}.warn b{color:var(--warn)}.good b{color:var(--good)}
-table{border-collapse:separate;border-spacing:0;width:100%;overflow-wrap:anywhere}
+table{margin:0 0 14px;border-collapse:separate;border-spacing:0;width:100%;overflow-wrap:anywhere}
 td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
 tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim)}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:14px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:14px}
 .plot{padding:12px 14px;margin:0;min-width:0}.plot figcaption{font-weight:600;margin-bottom:6px}
-.plot svg{display:block;width:100%;height:auto}.wide{grid-column:1/-1}
+.plot svg{display:block;width:100%;max-width:620px;height:auto;overflow:visible}.wide{grid-column:1/-1}
 svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 .pictures{display:flex;flex-wrap:wrap;gap:12px;margin:10px 0}
 .pictures figure{margin:0;width:160px;font-size:12px;overflow-wrap:anywhere}
@@ -144,20 +144,21 @@ def bars(values: Sequence[tuple[str, float]]) -> str:
     width, height, foot, head = 480, 200, 34, 16
     top = max((v for _, v in values), default=0) or 1
     step = width / max(len(values), 1)
+    thick = min(0.8 * step, 72)
     every = max(1, -(-len(values) // max(1, int(width / _label_width(values)))))
     parts = []
     for i, (label, value) in enumerate(values):
         tall = (height - foot - head) * value / top
-        x, y = i * step, height - foot - tall
+        x, y = (i + 0.5) * step - thick / 2, height - foot - tall
         name = html.escape(shown(label))
         parts.append(
-            f'<rect x="{x + 0.1 * step:.1f}" y="{y:.1f}" width="{0.8 * step:.1f}" '
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{thick:.1f}" '
             f'height="{tall:.1f}" fill="var(--bar)" rx="1"><title>{name}: {value:g}</title></rect>'
         )
         if len(values) <= 12:
-            parts.append(_text(x + step / 2, y - 4, f"{value:g}"))
+            parts.append(_text(x + thick / 2, y - 4, f"{value:g}"))
         if i % every == 0:
-            parts.append(_text(x + step / 2, height - foot + 16, label))
+            parts.append(_text(x + thick / 2, height - foot + 16, label))
     line = f'<path d="M0 {height - foot}H{width}" stroke="var(--line)"/>'
     return f'<svg viewBox="0 0 {width} {height}" role=img>{"".join(parts)}{line}</svg>'
 
@@ -211,7 +212,9 @@ def heat_map(names: Sequence[str], matrix: np.ndarray) -> str:
                 f' stroke="var(--line)"><title>{html.escape(shown(tip))}</title></rect>'
             )
     width = max(side, 420)
-    return f'<svg viewBox="0 0 {width:.0f} {side:.0f}" role=img>{"".join(parts)}</svg>'
+    # As large as its text asks for, however few cells there are.
+    size = f'viewBox="0 0 {width:.0f} {side:.0f}" style="max-width:{1.15 * width:.0f}px"'
+    return f"<svg {size} role=img>{''.join(parts)}</svg>"
 
 
 def curve(
