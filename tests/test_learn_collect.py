@@ -168,7 +168,7 @@ def test_bad_input_is_one_clear_line(people, capsys):
 def test_the_data_tools_import_no_training_framework():
     import subprocess
 
-    modules = "check collect enlarge explore labelme pairs prelabel split".split()
+    modules = ("check", "collect", "enlarge", "explore", "labelme", "pairs", "prelabel", "split")
     code = "import sys\n" + "".join(f"import facecctv.learn.data.{m}\n" for m in modules)
     code += "sys.exit(bool({'torch', 'keras', 'albumentations'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

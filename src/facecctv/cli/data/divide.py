@@ -62,7 +62,8 @@ def split(
     total = sum(counts.values())
     print(f"{target}: " + ", ".join(f"{n} {c:,} ({c / total:.0%})" for n, c in counts.items()))
     if empty := [name for name in shares if not counts[name] and by is not By.given]:
-        print(f"too few {'pictures' if by is By.picture else 'groups'}: nothing left for {', '.join(empty)}")
+        unit = "pictures" if by is By.picture else "groups"
+        print(f"too few {unit}: nothing left for {', '.join(empty)}")
     next_step(f"facecctv data augment {data} --split {target}, or facecctv train ... on it")
     return status
 

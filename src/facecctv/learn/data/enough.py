@@ -301,7 +301,7 @@ def _curve(
 
 
 def _power_law(sizes: Sequence[int], errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The law c + a n^-b at `counts`, fitted to (sizes, errors): c on a grid, a and b in logarithms."""
+    """The law c + a n^-b at `counts`, fitted to (sizes, errors): c on a grid, the rest in logs."""
     x = np.log(sizes)
     centred = x - x.mean()
     best, least = np.full(len(counts), errors.mean()), ((errors - errors.mean()) ** 2).sum()

@@ -34,7 +34,8 @@ tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim)}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:14px}
 .plot{padding:12px 14px;margin:0;min-width:0}.plot figcaption{font-weight:600;margin-bottom:6px}
-.plot svg{display:block;width:100%;max-width:620px;height:auto;overflow:visible}.wide{grid-column:1/-1}
+.plot svg{display:block;width:100%;max-width:620px;height:auto;
+overflow:visible}.wide{grid-column:1/-1}
 svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 .pictures{display:flex;flex-wrap:wrap;gap:12px;margin:10px 0}
 .pictures figure{margin:0;width:160px;font-size:12px;overflow-wrap:anywhere}
