@@ -19,8 +19,17 @@ from facecctv import __version__
 from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
+    "examine": (
+        "facecctv.cli.examine:examine",
+        "Find the faces in pictures, cut them out, and say what each is good enough for.",
+    ),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
+    "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
+    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""
