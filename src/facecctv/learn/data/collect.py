@@ -145,7 +145,7 @@ def is_live(source: str) -> bool:
 
 
 def _folder(path: Path) -> Iterator[Shot]:
-    files = list(find([path]))
+    files = [Path(name) for name in find([path])]
     if not files:
         raise InputError(f"{shown(path)}: no pictures")
     return (Shot(read(file).image, number, None, file.name) for number, file in enumerate(files))

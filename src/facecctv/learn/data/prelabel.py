@@ -45,7 +45,7 @@ def prelabel(
     """
     written = faces = kept = 0
     faults = []
-    for path in find(paths):
+    for path in map(Path, find(paths)):
         step()
         if path.with_suffix(".json").exists() and not overwrite:
             kept += 1
