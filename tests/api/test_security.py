@@ -71,8 +71,8 @@ def test_with_keys_pictures_and_counters_need_one(quick, app_of, talk, tmp_path,
 
 
 @pytest.mark.parametrize("path", ["/v1/limits", "/", "/nothing.js", "/v1/nothing"])
-def test_every_reply_carries_the_headers(quick, app_of, get, path):
-    headers = get(app_of(quick), path).headers
+def test_every_reply_carries_the_headers(quick, app_of, get, path, tmp_path):
+    headers = get(app_of(quick, web=tmp_path), path).headers
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"

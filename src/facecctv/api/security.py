@@ -25,7 +25,7 @@ PAGE_POLICY = (
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, no inline script. Inline style attributes stay: sliders move by them."""
+"""Nothing from elsewhere, nothing inline; styles that scripts set by name are not inline."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})\s+(\S.*)")
