@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facecctv.errors import SettingError
-from facecctv.geometry import clip_boxes, nms
+from facecctv.geometry import clip_boxes, iou, nms
 from facecctv.models.card import Card
 from facecctv.models.session import Runner
 from facecctv.types import Body, Face, Floats, Image, check_image
@@ -41,6 +41,8 @@ TRUSTED = 128
 something of their surroundings."""
 MOST = 3000
 """Predictions of one pass that go into non-maximum suppression, at most."""
+SAME_FACE = 0.6
+"""Intersection over union from which a suppressed box has a say in where the kept one lies."""
 BATCH_PIXELS = 640 * 640 * 4
 
 
@@ -234,7 +236,23 @@ class Detector:
         sides = boxes[:, 2:] - boxes[:, :2]
         usable = np.flatnonzero((sides.min(axis=1) > 0) & (sides[:, 1] >= self._options.min_face))
         kept = usable[nms(boxes[usable], scores[usable], self._options.overlap)]
-        return Found(boxes[kept], scores[kept], landmarks[kept])
+        return _vote(Found(boxes, scores, landmarks), kept)
+
+
+def _vote(found: Found, kept: npt.NDArray[np.intp]) -> Found:
+    """The kept boxes, each moved to the mean of all that say nearly the same, surer ones first.
+
+    Box voting (Gidaris and Komodakis 2015): neighbouring predictions err independently, so their
+    mean is more precise than the best of them.
+    """
+    overlap = iou(found.boxes[kept], found.boxes)
+    weights = np.where(overlap >= SAME_FACE, overlap * found.scores**3, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return Found(
+        np.asarray(weights @ found.boxes, np.float32),
+        found.scores[kept],
+        np.asarray(np.einsum("kn,npc->kpc", weights, found.landmarks), np.float32),
+    )
 
 
 def _levels(card: Card) -> dict[str, int]:
