@@ -1,0 +1,26 @@
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Result = Schemas['Result'];
+export type Face = Result['faces'][number];
+export type Quality = NonNullable<Face['quality']>;
+export type Use = Quality['usable_for'][number];
+export type Privacy = Schemas['Privacy'];
+export type DemoScene = Schemas['DemoScene'];
+
+/** OpenAPI says of these only that they are objects. */
+export interface Models {
+  capabilities: string[];
+  models: { name: string; task: string; version: string }[];
+}
+
+export interface Limits {
+  max_bytes: number;
+  max_pixels: number;
+}
+
+export interface Health {
+  status: string;
+  version: string;
+}
