@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 RESULTS := runs/demo
+SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint format bench clean
+.PHONY: help setup dev run test lint format bench soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ format: dev ## Put the code into its standard form
 
 bench: dev ## Measure speed and memory on this machine
 	@$(BIN)/python -m benchmarks
+
+soak: dev ## Load a server with mixed requests for SECONDS (1800): memory and errors
+	@$(BIN)/python -m benchmarks.soak $(SECONDS)
 
 clean: ## Remove what was built and downloaded into the checkout
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
@@ -39,3 +42,23 @@ def pipeline(
 ) -> Pipeline:
     """The main job: find every face and judge its quality."""
     return Pipeline(detect=detector(settings, options, model), assess=assess)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Pipelines for any options, all over the same loaded models: for doors that serve many."""
+
+    detector: Session
+
+    def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
+        """A pipeline with these options; `margin` is around each crop, as in Pipeline."""
+        return Pipeline(detect=Detector(self.detector, options), assess=assess, margin=margin)
+
+    def cards(self) -> list[Card]:
+        """What the models say of themselves; loads them."""
+        return [self.detector.card]
+
+
+def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
+    """One that loads each model when it is first needed."""
+    return Workshop(session(settings, model))

@@ -141,7 +141,8 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 
 
-def _format(data: bytes) -> str | None:
+def _format(data: bytes | bytearray) -> str | None:
+    data = bytes(data[:256])
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
@@ -159,7 +160,7 @@ def _format(data: bytes) -> str | None:
 
 @contextmanager
 def open_header(
-    data: bytes, limits: Limits = _DEFAULT_LIMITS
+    data: bytes | bytearray, limits: Limits = _DEFAULT_LIMITS
 ) -> Iterator[tuple[str, PIL.Image.Image]]:
     """The format and Pillow's picture, header read, limits checked, nothing decoded yet.
 
@@ -194,7 +195,7 @@ def _line(error: BaseException) -> str:
     return words[:200] if words else type(error).__name__
 
 
-def decode(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Picture:
+def decode(data: bytes | bytearray, limits: Limits = _DEFAULT_LIMITS) -> Picture:
     """A picture from the bytes of a file.
 
     JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, and HEIC where pi-heif is installed; of several frames
@@ -216,7 +217,7 @@ def decode(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Picture:
     return Picture(pixels.image, hashlib.sha256(data).hexdigest(), name, tuple(notes))
 
 
-def _bits(name: str, data: bytes, source: PIL.Image.Image) -> int:
+def _bits(name: str, data: bytes | bytearray, source: PIL.Image.Image) -> int:
     """Depth of a sample in the file; Pillow's mode no longer tells for colour."""
     if name == "png":
         return data[_PNG_DEPTH_AT]

@@ -1,0 +1,196 @@
+"""What happens to every request with a picture, from the door to the reply."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from facecctv.api.lanes import Lane, Leave, Left
+from facecctv.api.limits import Gate, ServerLimits
+from facecctv.api.metrics import Metrics
+from facecctv.api.problems import Problem
+from facecctv.api.security import Keys, client
+from facecctv.api.uploads import Upload, receive
+from facecctv.errors import FaceCCTVError, ImageError, LimitError, MissingExtra
+from facecctv.image import Limits, Picture, decode
+from facecctv.image.reading import open_header
+from facecctv.models.card import Card
+from facecctv.pipeline import Pipeline
+from facecctv.vision.detect import DetectOptions
+
+
+class Workshop(Protocol):
+    """Where pipelines come from; `facecctv.build.Workshop` is the real one."""
+
+    def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
+        """A pipeline with these options, over models that are loaded once."""
+
+    def cards(self) -> list[Card]:
+        """What the models say of themselves."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How the server behaves towards its clients."""
+
+    limits: ServerLimits = field(default_factory=ServerLimits)
+    keys: Keys = field(default_factory=Keys)
+    """With none, everyone who can reach the server may use it."""
+    origins: tuple[str, ...] = ()
+    """Web sites whose pages may use it, such as https://example.org (CORS)."""
+    hosts: tuple[str, ...] = ()
+    """Names that it answers to; with none, any."""
+    https: bool = False
+    """Clients reach it by HTTPS, and are told to stay with that."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A decoded picture on its way through a thread."""
+
+    picture: Picture
+    name: str
+    """As the client named it."""
+    leave: Leave
+    """To be asked between steps."""
+
+
+Work = Callable[[Seen], Response]
+
+
+class Desk:
+    """Takes in requests with pictures and hands out replies."""
+
+    def __init__(self, workshop: Workshop, settings: ServerSettings) -> None:
+        self.workshop = workshop
+        self.settings = settings
+        self.limits = settings.limits
+        self.gate = Gate(settings.limits)
+        self.metrics = Metrics()
+        self._looking = Lane("header", 2, settings.limits.requests)
+        self._small = Lane("small", 1, settings.limits.queue)
+        self._large = Lane("large", 1, settings.limits.queue)
+        self._show()
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """In the order in which a picture meets them."""
+        return self._looking, self._small, self._large
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for lane in self.lanes:
+            lane.close()
+
+    async def answer(self, request: Request, work: Work, field_name: str = "file") -> Response:
+        """The reply to a request with one picture; `work` runs in a thread.
+
+        Raises Problem for everything that is the request's fault or the server's lack of room.
+        """
+        with self.gate.enter(client(request, self.settings.keys)):
+            try:
+                upload = await receive(request, self.limits, self.gate, field_name)
+            except ClientDisconnect as error:
+                raise Problem(400, "the upload broke off") from error
+            try:
+                reply = await _while_there(request, self._work(upload, work))
+                reply.headers["X-Input-SHA256"] = upload.sha256
+                return reply
+            finally:
+                upload.wipe()
+                self.gate.release(len(upload.data))
+
+    async def _work(self, upload: Upload, work: Work) -> Response:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.limits.work_seconds
+        leave = Leave()
+        limits = Limits(self.limits.max_bytes, self.limits.max_pixels)
+        pixels = await self._looking.run(
+            lambda: _pixels(upload, limits), leave, self.limits.work_seconds
+        )
+        lane = self._large if pixels > self.limits.large_pixels else self._small
+
+        def run() -> Response:
+            return _decoded(upload, limits, leave, work)
+
+        return await lane.run(run, leave, max(0.001, end - loop.time()))
+
+    def _show(self) -> None:
+        gauge = self.metrics.gauge
+        for name, meaning, value in _LANE_GAUGES:
+            for lane in self.lanes:
+                gauge(f'{name}{{lane="{lane.name}"}}', meaning, partial(value, lane))
+        gauge(
+            "facecctv_inside", "Requests with a picture being answered.", lambda: self.gate.inside
+        )
+        gauge("facecctv_upload_bytes", "Bytes of uploads in memory.", lambda: self.gate.held)
+
+
+_LANE_GAUGES: tuple[tuple[str, str, Callable[[Lane], float]], ...] = (
+    ("facecctv_waiting", "Pictures that wait for a thread.", lambda lane: lane.waiting),
+    ("facecctv_dropped", "Pictures nobody waited for any more.", lambda lane: lane.dropped),
+    ("facecctv_oldest_seconds", "Age of the longest running work.", Lane.oldest),
+)
+
+
+def _pixels(upload: Upload, limits: Limits) -> int:
+    """From the header alone."""
+    try:
+        with open_header(upload.data, limits) as (_, source):
+            return int(source.size[0] * source.size[1])
+    except LimitError as error:
+        raise Problem(413, str(error)) from error
+    except ImageError as error:
+        raise Problem(415, str(error)) from error
+    except MissingExtra as error:
+        raise Problem(415, "HEIC pictures are not supported by this server; send JPEG") from error
+
+
+def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Response:
+    try:
+        leave.check()
+        picture = decode(upload.data, limits)
+    except LimitError as error:
+        raise Problem(413, str(error)) from error
+    except ImageError as error:
+        raise Problem(422, str(error)) from error
+    try:
+        leave.check()
+        return work(Seen(picture, upload.name, leave))
+    except MemoryError as error:
+        raise Problem(503, "not enough memory for this picture", {"Retry-After": "10"}) from error
+    except FaceCCTVError as error:
+        # Its message may name files of the server.
+        raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error
+    finally:
+        picture.image.fill(0)
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The result of the work; cancels it when the client goes away (Problem 400, unread)."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Problem(400, "the client left")
+        return task.result()
+    except Left as error:
+        raise Problem(503, "stopped", {"Retry-After": "5"}) from error
+    finally:
+        for pending in (task, gone):
+            pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Problem, Left):
+                await pending
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,86 @@
+"""What OpenAPI says of bodies and replies that FastAPI cannot see by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facecctv.api.problems import documented
+
+PICTURE_FAILURES = documented((400, 401, 403, 408, 413, 415, 422, 429, 500, 503))
+PLAIN_FAILURES = documented((400, 403, 500))
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_DIGEST = {
+    "X-Input-SHA256": {
+        "description": "Of the picture file as received.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+}
+# The smallest PNG that is one grey pixel.
+_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
+
+def picture_body(field_name: str = "file") -> dict[str, Any]:
+    """A request with one picture, for `openapi_extra`."""
+    binary = {"type": "string", "format": "binary", "description": "The picture file."}
+    text = {"type": "string", "format": "byte", "description": "The picture file in base64."}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": [field_name],
+                        "properties": {field_name: binary},
+                    }
+                },
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": [field_name],
+                        "properties": {
+                            field_name: text,
+                            "name": {"type": "string", "description": "Comes back as source."},
+                        },
+                    },
+                    "example": {field_name: _PIXEL, "name": "pixel.png"},
+                },
+            },
+        }
+    }
+
+
+def with_pictures(description: str, example: Any = None) -> dict[int | str, dict[str, Any]]:
+    """JSON by default, a picture by `Accept`, and all that can go wrong."""
+    content: dict[str, Any] = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), _BINARY)
+    if example is not None:
+        content["application/json"] = {"example": example}
+    return {
+        200: {"description": description, "content": content, "headers": _DIGEST},
+        **PICTURE_FAILURES,
+    }
+
+
+def only_pictures(description: str) -> dict[int | str, dict[str, Any]]:
+    """A picture, JPEG unless `Accept` says otherwise, and all that can go wrong."""
+    content = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _BINARY)
+    return {
+        200: {"description": description, "content": content, "headers": _DIGEST},
+        **PICTURE_FAILURES,
+    }
+
+
+FACE_EXAMPLE: dict[str, Any] = {
+    "box": {"x_min": 1.0, "y_min": 2.0, "x_max": 31.5, "y_max": 40.0, "probability": 0.98},
+    "landmarks": [[10.1, 15.2], [20.3, 15.0], [15.5, 22.0], [11.0, 30.1], [19.8, 30.0]],
+}
+RESULT_EXAMPLE: dict[str, Any] = {
+    "source": "door.jpg",
+    "sha256": "0" * 64,
+    "width": 1280,
+    "height": 720,
+    "faces": [FACE_EXAMPLE],
+}

@@ -1,0 +1,82 @@
+"""What the server says of itself: health, limits, models, privacy, counters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from facecctv import __version__
+from facecctv.api import documents
+from facecctv.api.desk import Desk
+from facecctv.api.metrics import MEDIA_TYPE
+from facecctv.api.privacy import Privacy
+from facecctv.api.problems import Problem, documented
+from facecctv.api.security import client
+from facecctv.errors import FaceCCTVError
+
+STUCK = 2.0
+"""Work that runs this many times longer than it may says that a thread hangs."""
+
+
+def capabilities(openapi: dict[str, Any]) -> list[str]:
+    """The names below /v1/ that take pictures: what is installed is what has a route."""
+    return [
+        path.removeprefix("/v1/")
+        for path, methods in openapi["paths"].items()
+        if path.startswith("/v1/") and "post" in methods
+    ]
+
+
+def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
+    """All of them; `openapi` describes the whole app, asked when it is complete."""
+    router = APIRouter(tags=["server"], responses=documents.PLAIN_FAILURES)
+
+    @router.get("/healthz", summary="Can it work?", responses=documented((503,)))
+    async def healthz() -> dict[str, str]:
+        """200 while the threads keep up; 503 when one hangs, and the server should be restarted."""
+        if max(lane.oldest() for lane in desk.lanes) > STUCK * desk.limits.work_seconds:
+            raise Problem(503, "a thread hangs: restart the server", {"Retry-After": "60"})
+        return {"status": "ok", "version": __version__}
+
+    @router.get("/v1/limits", summary="Limits in force")
+    async def limits() -> dict[str, int]:
+        """Bytes, pixels, seconds and numbers of requests."""
+        return asdict(desk.limits)
+
+    @router.get("/v1/privacy", summary="What is kept and what not")
+    async def privacy() -> Privacy:
+        """In short; docs/privacy.md has the reasons."""
+        return Privacy()
+
+    @router.get("/v1/models", summary="What is installed", responses=documented((503,)))
+    async def models() -> dict[str, list[str] | list[dict[str, str]]]:
+        """Capabilities (each is `POST /v1/NAME`) and the models behind them."""
+        try:
+            cards = await asyncio.to_thread(desk.workshop.cards)
+        except FaceCCTVError as error:
+            # Its message may name files of the server.
+            raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error
+        described = [
+            {"name": card.name, "task": card.task, "version": card.version} for card in cards
+        ]
+        return {"capabilities": capabilities(openapi()), "models": described}
+
+    @router.get(
+        "/metrics",
+        summary="Counters for Prometheus",
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **documented((401,)),
+        },
+    )
+    async def metrics(request: Request) -> Response:
+        """In the text format; needs an API key where keys are in use."""
+        client(request, desk.settings.keys)
+        return Response(desk.metrics.text(), media_type=MEDIA_TYPE)
+
+    return router

@@ -1,0 +1,116 @@
+"""Work off the event loop: few threads, short queues, and no wait without an end.
+
+A thread cannot be stopped from outside. When a client leaves or its time is up, what still waits
+is dropped, and what runs is told through its `Leave`: it stops at its next step. One call into a
+decoder or a network is the longest that goes on; its result is thrown away, and its thread serves
+nobody until it returns, so the lane never runs more at once than it has threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from facecctv.api.problems import busy
+
+T = TypeVar("T")
+
+
+class Left(Exception):
+    """Nobody waits for the result any more."""
+
+
+class Leave:
+    """Told by the event loop, asked by the thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def tell(self) -> None:
+        """Nobody waits any more."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raises Left if so."""
+        if self._event.is_set():
+            raise Left
+
+
+class Lane:
+    """A number of threads and the queue before them."""
+
+    def __init__(self, name: str, threads: int, queue: int) -> None:
+        self.name = name
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"facecctv-{name}")
+        self._threads = threads
+        self._queue = queue
+        self._running: dict[Future[object], float] = {}
+        self._lock = threading.Lock()
+        self._inside = 0
+        self.dropped = 0
+        """Work that was never begun because nobody waited for it any more."""
+
+    @property
+    def waiting(self) -> int:
+        """Work that has not begun."""
+        return max(0, self._inside - self._threads)
+
+    def oldest(self) -> float:
+        """Seconds that the longest running work has been running; 0 if none is."""
+        with self._lock:
+            began = min(self._running.values(), default=None)
+        return 0.0 if began is None else time.monotonic() - began
+
+    async def run(self, work: Callable[[], T], leave: Leave, seconds: float) -> T:
+        """The result of the work, or what it raised.
+
+        Raises Problem 429 if the queue is full, 503 when the seconds are over, waiting included.
+        Being cancelled is how the caller says that nobody waits any more.
+        """
+        if self._inside >= self._threads + self._queue:
+            raise busy(429, "too much is waiting already", 2)
+        self._inside += 1
+        loop = asyncio.get_running_loop()
+        future: Future[T] = self._pool.submit(self._timed, work, leave)
+        future.add_done_callback(lambda _: _soon(loop, self._leave))
+        result = asyncio.wrap_future(future)
+        # What it raises when nobody waits any more is nobody's business.
+        result.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(result)
+        except TimeoutError as error:
+            raise busy(503, f"not done within {seconds:.0f} seconds", 5) from error
+        finally:
+            if not future.done():
+                leave.tell()
+                if future.cancel():
+                    self.dropped += 1
+
+    def _timed(self, work: Callable[[], T], leave: Leave) -> T:
+        leave.check()
+        mark: Future[object] = Future()
+        with self._lock:
+            self._running[mark] = time.monotonic()
+        try:
+            return work()
+        finally:
+            with self._lock:
+                del self._running[mark]
+
+    def _leave(self) -> None:
+        self._inside -= 1
+
+    def close(self) -> None:
+        """Ends the threads when they have done what they are at; drops the rest."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    # The loop may be gone when a thread ends late, at shutdown: nobody counts any more then.
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call)

@@ -1,0 +1,31 @@
+"""What the server keeps and what not, in short. docs/privacy.md says the same with reasons; a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class Privacy(BaseModel):
+    """The reply to `GET /v1/privacy`."""
+
+    not_kept: tuple[str, ...] = (
+        "Pictures, crops and results are held in memory for one request and never written to disk.",
+        "File names, faces and option values are never logged.",
+        "Nothing is sent anywhere: no telemetry, no update check, no fetching of addresses.",
+        "Pictures are never used for training.",
+    )
+    wiped: tuple[str, ...] = (
+        "The received file and the decoded picture are overwritten with zeros after the reply.",
+    )
+    not_wiped: tuple[str, ...] = (
+        "Copies inside Python, the decoders and the network engine are freed, not overwritten.",
+        "The system may swap memory to disk: encrypt or disable swap where that matters.",
+    )
+    kept: tuple[str, ...] = (
+        "Per request, on standard error: method, route, status, duration and size.",
+        "Counters of the same since the start, in memory, shown at /metrics.",
+        "How often each client asked in the last minute, in memory, by key or address.",
+        "Of API keys only their SHA-256 and name, in the file that the operator named.",
+    )

@@ -1,0 +1,115 @@
+"""Results as replies: JSON, pictures inside JSON, or one picture by `Accept`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from facecctv import schema
+from facecctv.api.options import PictureFormat
+from facecctv.api.problems import Problem
+from facecctv.draw import outline
+from facecctv.errors import OutputError
+from facecctv.image import encode
+from facecctv.types import Crop, Face, Image
+
+PICTURES: dict[str, PictureFormat] = {
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+}
+
+
+class CropPicture(BaseModel):
+    """Native pixels around one face."""
+
+    face: Annotated[int, Field(ge=0)]
+    """Which of `faces`, from 0."""
+    x: Annotated[int, Field(ge=0)]
+    """Column of the picture at which the crop begins."""
+    y: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    image: str
+    """A data URL."""
+
+
+class Result(schema.Result):
+    """The one JSON form, with pictures where they were asked for."""
+
+    crops: tuple[CropPicture, ...] | None = None
+    annotated: str | None = None
+    """A data URL."""
+
+
+def json_reply(value: schema.Result) -> Response:
+    """Keys that were not asked for are absent."""
+    return Response(value.to_json(), media_type="application/json")
+
+
+def picture_reply(image: Image, format: PictureFormat, faces: int) -> Response:
+    """One picture, with the number of faces in the header `X-Faces`."""
+    return Response(
+        _encoded(image, format), media_type=f"image/{format}", headers={"X-Faces": str(faces)}
+    )
+
+
+def data_url(image: Image, format: PictureFormat) -> str:
+    """A picture inside JSON."""
+    text = base64.b64encode(_encoded(image, format)).decode()
+    return f"data:image/{format};base64,{text}"
+
+
+def crop_picture(number: int, crop: Crop, format: PictureFormat) -> CropPicture:
+    """One crop for the list of crops."""
+    height, width = crop.image.shape[:2]
+    return CropPicture(
+        face=number,
+        x=crop.x,
+        y=crop.y,
+        width=width,
+        height=height,
+        image=data_url(crop.image, format),
+    )
+
+
+def annotated(image: Image, faces: Sequence[Face]) -> Image:
+    """A copy with each face outlined and its score beside it."""
+    return outline(image, faces, [f"{face.score:.2f}" for face in faces])
+
+
+def wanted_picture(accept: str) -> PictureFormat | None:
+    """The picture format that the header `Accept` prefers to JSON; None for JSON.
+
+    Only a format that is named counts: `*/*` means JSON.
+    """
+    best: tuple[float, PictureFormat | None] = (0.0, None)
+    for part in accept.split(","):
+        kind, _, parameters = part.strip().lower().partition(";")
+        weight = _weight(parameters)
+        kind = kind.strip()
+        if weight > best[0] and (kind in PICTURES or kind == "application/json"):
+            best = (weight, PICTURES.get(kind))
+    return best[1]
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _encoded(image: Image, format: PictureFormat) -> bytes:
+    try:
+        return encode(image, format)
+    except OutputError as error:
+        raise Problem(422, str(error)) from error

@@ -1,0 +1,41 @@
+"""What OpenAPI promises, held against what is answered to generated requests."""
+
+import hypothesis
+import schemathesis
+from schemathesis import checks
+
+from facecctv.api.app import create_app
+from facecctv.api.desk import ServerSettings
+from facecctv.api.limits import ServerLimits
+from facecctv.pipeline import Pipeline
+from facecctv.vision.quality import assess
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+class Workshop:
+    def pipeline(self, options=None, margin=0.35):
+        return Pipeline(detect=lambda image: [], assess=assess, margin=margin)
+
+    def cards(self):
+        return []
+
+
+LIMITS = ServerLimits(requests_per_minute=0, max_bytes=10_000)
+APP = create_app(Workshop(), ServerSettings(limits=LIMITS))
+CONTRACT = schemathesis.openapi.from_asgi("/openapi.json", APP)
+
+
+@CONTRACT.parametrize()
+@hypothesis.settings(
+    max_examples=10, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+def test_replies_are_those_that_are_documented(case):
+    """Statuses, media types and shapes; and never a 5xx."""
+    case.call_and_validate(checks=CHECKS)

@@ -1,0 +1,192 @@
+"""A server in a process of its own, as users start it: what it speaks and to whom."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from facecctv.api.tls import SUITES, Certificate, automatic, context
+from facecctv.cli.serve import _encrypted
+from facecctv.errors import InputError, SettingError
+
+OPENSSL = shutil.which("openssl")
+
+
+@contextlib.contextmanager
+def served(folder, *arguments):
+    """`facecctv serve` on a free port; gives the port and what it printed before."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k != "OPENSSL_CONF"}
+    environment |= {"XDG_DATA_HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "facecctv", "serve", "--port", str(port), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        try:
+            said = ""
+            while "FaceCCTV at" not in said:
+                line = process.stdout.readline()
+                assert line, process.stderr.read()
+                said += line
+            for _ in range(600):
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), timeout=10).close()
+                    break
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                    pytest.fail(process.stderr.read())
+            yield port, said
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    with served(folder, "--tls", "auto") as (port, said):
+        yield folder / "facecctv" / "tls", port, said
+
+
+def handshake(port, authority, **limits):
+    client = ssl.create_default_context(cafile=authority)
+    for name, value in limits.items():
+        setattr(client, name, value)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        client.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        return secure.version(), secure.cipher()[0]
+
+
+def test_the_certificate_is_trusted_through_the_authority_alone(encrypted):
+    folder, port, said = encrypted
+    trusting = ssl.create_default_context(cafile=folder / "ca.pem")
+    for name in ("localhost", "127.0.0.1"):
+        reply = httpx.get(f"https://{name}:{port}/healthz", verify=trusting)
+        assert reply.json()["status"] == "ok"
+        assert "strict-transport-security" in reply.headers
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        httpx.get(f"https://localhost:{port}/healthz")
+    fingerprint = ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text())
+    assert (
+        hashlib.sha256(fingerprint).hexdigest()
+        == re.search(r"SHA-256 ([0-9A-F:]+)", said)[1].replace(":", "").lower()
+    )
+
+
+def test_the_files_are_for_their_owner_alone(encrypted):
+    folder = encrypted[0]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    names = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert names == dict.fromkeys(("ca.pem", "ca-key.pem", "server.pem", "server-key.pem"), 0o600)
+
+
+def test_tls_13_is_spoken_and_12_is_not(encrypted):
+    folder, port, _ = encrypted
+    version, suite = handshake(port, folder / "ca.pem")
+    assert (version, suite in SUITES) == ("TLSv1.3", True)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        handshake(port, folder / "ca.pem", maximum_version=ssl.TLSVersion.TLSv1_2)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="needs the program openssl")
+@pytest.mark.parametrize(
+    ("suite", "spoken"),
+    [
+        ("TLS_AES_256_GCM_SHA384", True),
+        ("TLS_CHACHA20_POLY1305_SHA256", True),
+        ("TLS_AES_128_GCM_SHA256", False),
+        ("TLS_AES_128_CCM_SHA256", False),
+        ("TLS_AES_128_CCM_8_SHA256", False),
+    ],
+)
+def test_only_the_suites_of_256_bits_are_spoken(encrypted, suite, spoken):
+    folder, port, _ = encrypted
+    done = subprocess.run(
+        [OPENSSL, "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3", "-ciphersuites", suite,
+         "-CAfile", str(folder / "ca.pem"), "-verify_return_error"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (f"Cipher is {suite}" in done.stdout) is spoken
+    assert (done.returncode == 0) is spoken
+
+
+def test_a_second_start_keeps_the_authority_and_a_new_host_a_new_certificate(tmp_path):
+    first, fingerprint = automatic(tmp_path, ("localhost",))
+    served_first = first.chain.read_bytes()
+    again, same = automatic(tmp_path, ("localhost",))
+    assert (again.chain.read_bytes(), same) == (served_first, fingerprint)
+    more, same = automatic(tmp_path, ("localhost", "192.0.2.1", "2001:db8::1"))
+    assert more.chain.read_bytes() != served_first
+    assert same == fingerprint
+
+
+def test_a_damaged_certificate_is_made_anew_and_a_damaged_authority_is_said(tmp_path):
+    made, _ = automatic(tmp_path, ("localhost",))
+    made.chain.write_text("damaged")
+    assert "BEGIN" in automatic(tmp_path, ("localhost",))[0].chain.read_text()
+    (tmp_path / "ca.pem").write_text("damaged")
+    with pytest.raises(InputError, match="authority"):
+        automatic(tmp_path, ("localhost",))
+
+
+def test_a_process_that_cannot_limit_its_suites_speaks_no_tls(tmp_path):
+    made, _ = automatic(tmp_path, ("localhost",))
+    if hasattr(ssl.SSLContext, "set_ciphersuites"):
+        assert context(made)
+        return
+    with pytest.raises(SettingError, match="OPENSSL_CONF"):
+        context(made)
+
+
+def test_unusable_files_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("facecctv.api.tls.limited", lambda made: True)
+    with pytest.raises(InputError):
+        context(Certificate(tmp_path / "a", tmp_path / "b"))
+
+
+@pytest.mark.parametrize(
+    ("tls", "host", "encrypted"),
+    [
+        ("", "127.0.0.1", False),
+        ("", "localhost", False),
+        ("", "::1", False),
+        ("off", "127.0.0.2", False),
+        ("auto", "127.0.0.1", True),
+        ("", "0.0.0.0", True),
+        ("a,b", "192.0.2.1", True),
+        ("", "door.example", True),
+    ],
+)
+def test_what_is_encrypted(tls, host, encrypted):
+    assert _encrypted(tls, host) is encrypted
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "door.example"])
+def test_plain_http_beyond_the_machine_is_refused(host):
+    with pytest.raises(SettingError, match="plain HTTP"):
+        _encrypted("off", host)
+
+
+def test_the_command_refuses_it_too():
+    done = subprocess.run(
+        [sys.executable, "-m", "facecctv", "serve", "--host", "0.0.0.0", "--tls", "off"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("facecctv: plain HTTP is for loopback")
