@@ -1,0 +1,83 @@
+import { Problem, problemOf, unreachable } from './problem';
+
+export interface ExamineOptions {
+  crops?: boolean;
+  annotated?: boolean;
+  threshold?: number | null;
+  minFace?: number | null;
+}
+
+export interface Watch {
+  signal?: AbortSignal;
+  /** Share of the picture that has left this machine, 0..1. */
+  onSent?: (share: number) => void;
+}
+
+/** Speaks to the server that served this page. Every failure is a Problem or an AbortError. */
+export class Client {
+  #key: () => string | null;
+
+  constructor(key: () => string | null) {
+    this.#key = key;
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return JSON.parse(await this.#getResponse(path).then((reply) => reply.text())) as T;
+  }
+
+  async blob(path: string): Promise<Blob> {
+    return (await this.#getResponse(path)).blob();
+  }
+
+  /** Sends a picture; resolves with the parsed reply. */
+  post<T>(path: string, file: Blob, name: string, options: ExamineOptions, watch: Watch = {}) {
+    const { signal, onSent } = watch;
+    const form = new FormData();
+    form.append('file', file, name);
+    // fetch() cannot say how much of an upload has been sent.
+    const request = new XMLHttpRequest();
+    return new Promise<T>((resolve, reject) => {
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', () => request.abort(), { once: true });
+      request.upload.onprogress = (event) =>
+        event.lengthComputable && onSent?.(event.loaded / event.total);
+      request.upload.onload = () => onSent?.(1);
+      request.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
+      request.onerror = () => reject(unreachable(navigator.onLine));
+      request.onload = () => {
+        const { status, responseText } = request;
+        if (status >= 400)
+          reject(problemOf(status, responseText, request.getResponseHeader('Retry-After')));
+        else resolve(JSON.parse(responseText) as T);
+      };
+      request.open('POST', path + queryOf(options));
+      request.setRequestHeader('Accept', 'application/json');
+      const key = this.#key();
+      if (key) request.setRequestHeader('X-API-Key', key);
+      request.send(form);
+    });
+  }
+
+  async #getResponse(path: string): Promise<Response> {
+    const key = this.#key();
+    const reply = await fetch(path, { headers: key ? { 'X-API-Key': key } : {} }).catch(
+      (error: unknown) => {
+        throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
+      },
+    );
+    if (reply.ok) return reply;
+    throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
+  }
+}
+
+/** Options left to the server are not sent. */
+export function queryOf(options: ExamineOptions): string {
+  const query = new URLSearchParams();
+  if (options.crops) query.set('crops', 'true');
+  if (options.annotated) query.set('annotated', 'true');
+  if (options.threshold != null) query.set('threshold', String(options.threshold));
+  if (options.minFace != null) query.set('min_face', String(options.minFace));
+  return query.size ? `?${query}` : '';
+}
+
+export const isProblem = (error: unknown): error is Problem => error instanceof Problem;

@@ -1,0 +1,27 @@
+type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
+
+/** Picks the form for a count by the rules of the language; a form `zero` always wins at 0. */
+export function plural(language: string) {
+  const rules = new Intl.PluralRules(language);
+  const format = new Intl.NumberFormat(language);
+  return (count: number, forms: Forms): string => {
+    const form = count === 0 && forms.zero ? forms.zero : forms[rules.select(count)];
+    return (form ?? forms.other).replaceAll('{n}', format.format(count));
+  };
+}
+
+export function numbers(language: string) {
+  const make = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options);
+  const whole = make({ maximumFractionDigits: 0 });
+  const decimal = make({ maximumFractionDigits: 1 });
+  const percent = make({ style: 'percent', maximumFractionDigits: 0 });
+  const megabytes = make({ style: 'unit', unit: 'megabyte', maximumFractionDigits: 0 });
+  const kilobytes = make({ style: 'unit', unit: 'kilobyte', maximumFractionDigits: 0 });
+  return {
+    whole: (value: number) => whole.format(value === 0 ? 0 : value),
+    decimal: (value: number) => decimal.format(value),
+    percent: (share: number) => percent.format(share),
+    bytes: (count: number) =>
+      count < 1e6 ? kilobytes.format(count / 1e3) : megabytes.format(Math.floor(count / 1e6)),
+  };
+}

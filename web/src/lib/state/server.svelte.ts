@@ -1,0 +1,43 @@
+import { isProblem, type Client } from '../api/client';
+import { Problem } from '../api/problem';
+import type { DemoScene, Health, Limits, Models, Privacy } from '../api/types';
+
+/** What the server can do and how much it takes, asked once and again after a failure. */
+export class Server {
+  models = $state.raw<Models | null>(null);
+  limits = $state.raw<Limits | null>(null);
+  privacy = $state.raw<Privacy | null>(null);
+  version = $state('');
+  scenes = $state.raw<DemoScene[]>([]);
+  problem = $state.raw<Problem | null>(null);
+  #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async load(): Promise<void> {
+    try {
+      const get = <T>(path: string) => this.#client.get<T>(path);
+      const [health, models, limits, privacy, scenes] = await Promise.all([
+        get<Health>('/healthz'),
+        get<Models>('/v1/models'),
+        get<Limits>('/v1/limits'),
+        get<Privacy>('/v1/privacy'),
+        get<DemoScene[]>('/v1/demo'),
+      ]);
+      this.version = health.version;
+      this.models = models;
+      this.limits = limits;
+      this.privacy = privacy;
+      this.scenes = scenes;
+      this.problem = null;
+    } catch (error) {
+      this.problem = isProblem(error) ? error : new Problem('failed', String(error));
+    }
+  }
+
+  can(capability: string): boolean {
+    return this.models?.capabilities.includes(capability) ?? false;
+  }
+}

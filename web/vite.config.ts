@@ -1,0 +1,33 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import tailwindcss from '@tailwindcss/vite';
+import { defineConfig } from 'vitest/config';
+
+const server = process.env.FACECCTV_SERVER ?? 'http://127.0.0.1:8000';
+
+export default defineConfig({
+  plugins: [svelte(), tailwindcss()],
+  server: { proxy: { '/v1': server, '/healthz': server } },
+  build: {
+    outDir: '../src/facecctv/web',
+    emptyOutDir: true,
+    // A strict content security policy allows no data: fonts or scripts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: 'licences.md' },
+  },
+  test: {
+    projects: [
+      { extends: true, test: { name: 'logic', include: ['tests/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'browser',
+          include: ['browser/**/*.test.ts'],
+          globalSetup: 'browser/server.ts',
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
