@@ -19,6 +19,7 @@ from facecctv import __version__
 from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
+    "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
