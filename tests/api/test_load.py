@@ -271,3 +271,15 @@ def test_small_pictures_pass_large_ones(stages, app_of, talk, tiny):
         assert {reply.status_code for reply in await asyncio.gather(*large)} == {200}
 
     talk(app, use)
+
+
+def test_an_app_that_is_ended_and_started_again_works(quick, app_of, post, tiny):
+    app = app_of(quick)
+
+    async def once():
+        async with app.router.lifespan_context(app):
+            pass
+
+    assert post(app, "/v1/detect", tiny).status_code == 200
+    asyncio.run(once())
+    assert post(app, "/v1/detect", tiny).status_code == 200

@@ -1,13 +1,16 @@
+import asyncio
 import contextlib
 import hashlib
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
 from facecctv.api import pages, server
 from facecctv.api.desk import ServerSettings
+from facecctv.api.limits import ServerLimits
 from facecctv.api.privacy import Privacy
 from facecctv.api.problems import Problem
 from facecctv.api.security import Keys, check_place, new_key
@@ -153,8 +156,6 @@ def test_counters_name_routes_and_not_addresses(quick, app_of, talk, tiny):
 
 
 def test_what_the_server_says_of_privacy_is_what_the_document_says(quick, app_of, get):
-    from pathlib import Path
-
     text = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
     document = " ".join(text.split())
     said = get(app_of(quick), "/v1/privacy").json()
@@ -222,3 +223,40 @@ def test_a_connection_that_sends_no_request_is_closed(quick, app_of, serving, mo
         client.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: loc")
         with contextlib.suppress(ConnectionResetError):  # closed all the same
             assert client.recv(1) == b""
+
+
+def test_a_client_that_takes_nothing_of_its_reply_is_given_up(quick, app_of, caplog):
+    """And a large reply goes out in pieces, each with its own time."""
+    app = app_of(quick, ServerSettings(limits=ServerLimits(idle_seconds=1)))
+    sent = []
+
+    async def stalling(message):
+        sent.append(message)
+        if len(sent) > 1:
+            await asyncio.sleep(60)
+
+    async def nothing():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/status",
+        "raw_path": b"/status",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+        "scheme": "http",
+        "root_path": "",
+        "http_version": "1.1",
+    }
+    with caplog.at_level("INFO"):
+        asyncio.run(app(scope, nothing, stalling))
+    assert "stopped taking" in caplog.text
+    assert len(sent) == 2
+
+
+def test_large_replies_arrive_whole(quick, app_of, get, tmp_path):
+    (tmp_path / "index.html").write_bytes(b"a" * 1_000_003)
+    assert get(app_of(quick, web=tmp_path), "/").content == b"a" * 1_000_003

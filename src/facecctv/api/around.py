@@ -16,6 +16,7 @@ from facecctv.api.security import check_place, headers
 
 log = logging.getLogger("facecctv.api")
 
+_PIECE = 256 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -63,12 +64,16 @@ class Around:
             await self._app(scope, receive, reply)
         except Problem as problem:
             await problem.response()(scope, receive, reply)
-        except TimeoutError:
+        except _Stalled:
             log.info("the client stopped taking its reply")
         except Exception as error:  # noqa: BLE001 - the door: a bug must not show its insides
             log.error("bug: %s", _where(error))
             if not reply.status:
                 await Problem(500, "a bug in this server").response()(scope, receive, reply)
+
+
+class _Stalled(Exception):
+    """The client takes nothing of its reply; the server closes the line."""
 
 
 class _Reply:
@@ -88,10 +93,22 @@ class _Reply:
             for name, value in self._always.items():
                 sent.setdefault(name, value)
             message = {**message, "headers": sent.raw}
-        else:
-            self.size += len(message.get("body", b""))
-        async with asyncio.timeout(self._idle):
-            await self._send(message)
+            await self._in_time(message)
+            return
+        body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
+        self.size += len(body)
+        # In pieces, so that a slow client is told from one that takes nothing at all.
+        for start in range(0, max(1, len(body)), _PIECE):
+            piece = bytes(body[start : start + _PIECE])
+            last = start + _PIECE >= len(body)
+            await self._in_time({**message, "body": piece, "more_body": more or not last})
+
+    async def _in_time(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._idle):
+                await self._send(message)
+        except TimeoutError as error:
+            raise _Stalled from error
 
 
 def _template(scope: Scope) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -187,8 +186,7 @@ async def _while_there(request: Request, work: Coroutine[Any, Any, Response]) ->
     finally:
         for pending in (task, gone):
             pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Problem, Left):
-                await pending
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:

@@ -45,7 +45,7 @@ class Lane:
 
     def __init__(self, name: str, threads: int, queue: int) -> None:
         self.name = name
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"facecctv-{name}")
+        self._pool: ThreadPoolExecutor | None = None
         self._threads = threads
         self._queue = queue
         self._running: dict[Future[object], float] = {}
@@ -71,12 +71,14 @@ class Lane:
         Raises Problem 429 if the queue is full, 503 when the seconds are over, waiting included.
         Being cancelled is how the caller says that nobody waits any more.
         """
-        if self._inside >= self._threads + self._queue:
-            raise busy(429, "too much is waiting already", 2)
-        self._inside += 1
-        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._inside >= self._threads + self._queue:
+                raise busy(429, "too much is waiting already", 2)
+            self._inside += 1
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, f"facecctv-{self.name}")
         future: Future[T] = self._pool.submit(self._timed, work, leave)
-        future.add_done_callback(lambda _: _soon(loop, self._leave))
+        future.add_done_callback(self._count_out)
         result = asyncio.wrap_future(future)
         # What it raises when nobody waits any more is nobody's business.
         result.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -102,15 +104,15 @@ class Lane:
             with self._lock:
                 del self._running[mark]
 
-    def _leave(self) -> None:
-        self._inside -= 1
+    def _count_out(self, _: Future[T]) -> None:
+        with self._lock:
+            self._inside -= 1
 
     def close(self) -> None:
-        """Ends the threads when they have done what they are at; drops the rest."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Ends the threads when they have done what they are at, and drops the rest.
 
-
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    # The loop may be gone when a thread ends late, at shutdown: nobody counts any more then.
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(call)
+        Work that comes later, as when a server starts its app again, gets new ones.
+        """
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None

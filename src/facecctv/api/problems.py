@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -83,16 +84,10 @@ def _documented(status: int) -> dict[str, Any]:
     example = Problem(status, MEANINGS[status]).response().body
     described: dict[str, Any] = {
         "description": MEANINGS[status],
-        "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": _json(bytes(example))}},
+        "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": json.loads(bytes(example))}},
     }
     if status in WITH_RETRY:
         described["headers"] = {
             "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
         }
     return described
-
-
-def _json(data: bytes) -> Any:
-    import json
-
-    return json.loads(data)

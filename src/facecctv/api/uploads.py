@@ -13,13 +13,17 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from facecctv.api.limits import Gate, ServerLimits
-from facecctv.api.problems import Problem, busy
+from facecctv.api.problems import Problem
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 ENVELOPE = 16 * 1024
 """Bytes of a request beside its picture: boundaries, part headers, small fields."""
@@ -130,6 +134,17 @@ class _Form:
         self.files = 0
         self.complete = False
 
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self.on_part_begin,
+            "on_header_field": self.on_header_field,
+            "on_header_value": self.on_header_value,
+            "on_header_end": self.on_header_end,
+            "on_headers_finished": self.on_headers_finished,
+            "on_part_data": self.on_part_data,
+            "on_end": self.on_end,
+        }
+
     def on_part_begin(self) -> None:
         self._disposition = b""
 
@@ -169,12 +184,10 @@ async def _multipart(
 ) -> Upload:
     held = _Held(gate)
     form = _Form(held, field_name)
-    names = ("on_part_begin", "on_header_field", "on_header_value", "on_header_end")
-    names += ("on_headers_finished", "on_part_data", "on_end")  # type: ignore[assignment]
     try:
         if not boundary:
             raise Problem(400, "multipart/form-data without a boundary")
-        parser = MultipartParser(boundary, {name: getattr(form, name) for name in names})  # type: ignore[arg-type]
+        parser = MultipartParser(boundary, form.callbacks())
         async for piece in _pieces(request, limits, limits.max_bytes + ENVELOPE):
             parser.write(piece)
         if not form.complete:
@@ -232,6 +245,3 @@ def _checked(upload: Upload, files: int, limits: ServerLimits) -> Upload:
     if len(upload.data) > limits.max_bytes:
         raise _too_large(limits)
     return upload
-
-
-__all__ = ["ClientDisconnect", "Upload", "busy", "receive", "wipe"]

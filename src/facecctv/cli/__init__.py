@@ -21,8 +21,8 @@ from facecctv.errors import FaceCCTVError
 COMMANDS = {
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
-    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
+    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facecctv.errors import MissingExtra, SettingError
+
+if TYPE_CHECKING:
+    import ssl
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _STARTED_AGAIN = "FACECCTV_TLS_LIMITED"
@@ -119,15 +122,11 @@ def _start_limited() -> None:
     if os.environ.get(_STARTED_AGAIN):
         raise SettingError("this Python's OpenSSL does not follow OPENSSL_CONF: no TLS with it")
     environment = os.environ | {"OPENSSL_CONF": str(OPENSSL_CONF), _STARTED_AGAIN: "1"}
-    command = [sys.executable, *_own_arguments()]
+    command = [sys.executable, "-m", "facecctv", *sys.argv[1:]]
     sys.stdout.flush()
     if os.name == "nt":  # where exec leaves the console to two processes
         raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603
     os.execve(sys.executable, command, environment)  # noqa: S606
-
-
-def _own_arguments() -> list[str]:
-    return ["-m", "facecctv", *sys.argv[1:]]
 
 
 def _serve(
@@ -173,7 +172,7 @@ def _set(given: dict[str, int | None]) -> dict[str, int | None]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _context(tls: str, host: str, names: tuple[str, ...]):  # type: ignore[no-untyped-def]
+def _context(tls: str, host: str, names: tuple[str, ...]) -> ssl.SSLContext:
     import platformdirs
 
     from facecctv.api.tls import Certificate, automatic, context
