@@ -13,6 +13,12 @@ export default defineConfig({
     // A strict content security policy allows no data: fonts or scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // flowbite-svelte's files import their whole index for types alone; it has no side effects.
+    rolldownOptions: {
+      treeshake: {
+        moduleSideEffects: [{ test: /flowbite-svelte\/dist\/.*(js|svelte)$/, sideEffects: false }],
+      },
+    },
     license: { fileName: 'licences.md' },
   },
   test: {

@@ -98,20 +98,29 @@ def demo_scene(seed: int = 0) -> Scene:
     return Scene(compressed(image, quality=70), tuple(faces))
 
 
+def demo_scenes(seed: int = 0) -> dict[str, Scene]:
+    """The recorder of `demo_scene`, and its hall by day, by night and through a noisy camera.
+
+    The same seed gives the same pixels. Raises MissingExtra without scikit-image.
+    """
+    rng = np.random.default_rng(seed)
+    hall = corridor((860, 720), HALL, rng)
+    return {
+        "recorder": demo_scene(seed),
+        "hall": hall,
+        "night": Scene(at_night(hall.image, rng), hall.faces),
+        "noisy": Scene(with_noise(hall.image, rng), hall.faces),
+    }
+
+
 def write_demo(folder: Path, seed: int = 0) -> list[Path]:
     """Writes recorder.jpg (`demo_scene`), hall.png, night.png and noisy.jpg; returns the paths.
 
     Makes the folder where needed; files of these names are replaced. Raises MissingExtra without
     scikit-image and OutputError where nothing can be written.
     """
-    rng = np.random.default_rng(seed)
-    hall = corridor((860, 720), HALL, rng).image
-    pictures = {
-        "recorder.jpg": demo_scene(seed).image,
-        "hall.png": hall,
-        "night.png": at_night(hall, rng),
-        "noisy.jpg": with_noise(hall, rng),
-    }
+    suffixes = {"recorder": "jpg", "hall": "png", "night": "png", "noisy": "jpg"}
+    pictures = {f"{name}.{suffixes[name]}": s.image for name, s in demo_scenes(seed).items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, image in pictures.items():

@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from facecctv import __version__
-from facecctv.api import classic, compreface, facts, native, pages
+from facecctv.api import classic, compreface, demo, facts, native, pages
 from facecctv.api.around import Around
 from facecctv.api.desk import Desk, ServerSettings, Workshop
 from facecctv.api.problems import Problem
 
-ROOMS = (native.routes, classic.routes, compreface.routes)
+ROOMS = (native.routes, classic.routes, compreface.routes, demo.routes)
 OF_THE_API = ("/v1/", "/task/", "/api/")
 
 DESCRIPTION = (

@@ -19,8 +19,15 @@ from facecctv import __version__
 from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
-    "app": ("facecctv.cli.app:app", "Open the desktop app."),
+    "examine": (
+        "facecctv.cli.examine:examine",
+        "Find the faces in pictures, cut them out, and say what each is good enough for.",
+    ),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
+    "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),

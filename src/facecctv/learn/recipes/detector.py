@@ -9,6 +9,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from facecctv.image import write_atomic
 from facecctv.learn.data.detection import (
     Sample,
     load_faces,
@@ -26,13 +28,17 @@ from facecctv.learn.data.detection import (
     load_scenes,
 )
 from facecctv.learn.data.mosaic import Mosaic, Pool, compose
-from facecctv.learn.export import check_parity, export
+from facecctv.learn.evaluate import LOWEST_THRESHOLD, evaluate_detector
+from facecctv.learn.export import check_parity, export, with_card
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
 from facecctv.learn.nets.detector import DetectorNet
 from facecctv.learn.targets import make_targets
-from facecctv.models.card import Card, ModelInput, ModelOutput
+from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, Threshold, TrainingData
+from facecctv.models.record import read_record, write_record
+from facecctv.models.session import Session
 from facecctv.vision.anchors import FACE_LEVELS, grid
+from facecctv.vision.detect import DetectOptions, Detector
 
 
 @dataclass(frozen=True)
@@ -208,11 +214,77 @@ def face_card(**facts: Any) -> Card:
     )
 
 
+def release(run: Path, data: Path, folder: Path, recipe: Recipe, commit: str) -> Card:
+    """Exports the run, measures it on the validation split and writes model, card and record.
+
+    The working point is the lowest score with at most 0.1 false alarms a picture on the clean
+    split. Raises ModelError when the file computes something else than the network.
+    """
+    provisional = face_card(thresholds={"default": Threshold(value=0.5, at="not yet set")})
+    exported = export_detector(run, provisional, recipe.net)
+    options = DetectOptions(threshold=LOWEST_THRESHOLD)
+    report = evaluate_detector(
+        Detector(Session(exported), options),
+        load_faces(data / "faces", "val", trust_all=True),
+        threshold=0.5,
+    )
+    clean = report.conditions[0]
+    card = face_card(
+        commit=commit,
+        thresholds={
+            name: Threshold(value=round(point.threshold, 3), at=f"{point.false_positives:.3f} {AT}")
+            for name, point in zip(("default", "strict"), clean.working_points, strict=True)
+        },
+        training_data=TRAINING_DATA,
+        metrics=tuple(
+            Metric(
+                name="AP@0.5",
+                value=round(band.ap, 4),
+                conditions=f"val, {condition.description}, "
+                + (f"{band.low:g} to {band.high:g} px" if index else "all from 8 px"),
+            )
+            for condition in report.conditions
+            for index, band in enumerate(condition.bands)
+        ),
+    )
+    write_atomic(folder / f"{card.name}.onnx", with_card(exported, card))
+    digest = hashlib.sha256((folder / f"{card.name}.onnx").read_bytes()).hexdigest()
+    write_record(folder, read_record(folder) | {f"{card.name}.onnx": digest})
+    return card
+
+
+AT = "false alarms a picture on the clean validation split"
+
+TRAINING_DATA = (
+    TrainingData(name="Icyfire18/Face_Counting", licence="not stated", note="faces; boxes"),
+    TrainingData(
+        name="jolignier/face-mask-dataset-ilc-2021", licence="not stated", note="faces, masks"
+    ),
+    TrainingData(
+        name="ahsanirfan961/Person-Tracker (Capston2 v11)",
+        licence="CC BY 4.0",
+        note="people, mostly without visible faces",
+    ),
+    TrainingData(
+        name="CelebA (part)", licence="non-commercial research", note="one large face a picture"
+    ),
+    TrainingData(
+        name="ImageNet sample images", licence="non-commercial research", note="scenes, no people"
+    ),
+)
+
+
 if __name__ == "__main__":
     import argparse
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/detector"))
+    parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
+    parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
-    train(arguments.data, arguments.run, Recipe(), Console(width=120))
+    if arguments.release:
+        made = release(arguments.run, arguments.data, arguments.release, Recipe(), arguments.commit)
+        print(made.model_dump_json(indent=1))
+    else:
+        train(arguments.data, arguments.run, Recipe(), Console(width=120))

@@ -1,61 +1,26 @@
-export interface Face {
-  box: { x_min: number; y_min: number; x_max: number; y_max: number; probability: number };
-  landmarks: [number, number][];
-  quality?: Quality;
-}
-export interface Quality {
-  score: number;
-  face_px: number;
-  inter_eye_px: number;
-  verdict: string;
-  usable_for: Use[];
-  sharpness: number;
-  noise: number;
-  brightness: number;
-  contrast: number;
-  blockiness: number;
-  pose: { yaw: number; pitch: number; roll: number };
-  at_edge: boolean;
-}
-export type Use = 'presence' | 'observation' | 'recognition' | 'identification';
-export interface CropPicture {
-  face: number;
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-  image: string;
-}
-export interface Result {
-  source: string;
-  sha256: string;
-  width: number;
-  height: number;
-  faces: Face[];
-  crops?: CropPicture[];
-  annotated?: string;
-}
-export interface Health {
-  status: string;
-  version: string;
-}
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Result = Schemas['Result'];
+export type Face = Result['faces'][number];
+export type Quality = NonNullable<Face['quality']>;
+export type Use = Quality['usable_for'][number];
+export type Privacy = Schemas['Privacy'];
+export type DemoScene = Schemas['DemoScene'];
+
+/** OpenAPI says of these only that they are objects. */
 export interface Models {
   capabilities: string[];
-  models: { name: string; version: string }[];
+  models: { name: string; task: string; version: string }[];
 }
+
 export interface Limits {
   max_bytes: number;
   max_pixels: number;
 }
-export interface Privacy {
-  kept: string[];
-  not_kept: string[];
-  wiped: string[];
-  not_wiped: string[];
-}
-export interface DemoScene {
-  name: string;
-  width: number;
-  height: number;
-  faces: Face['box'][];
+
+export interface Health {
+  status: string;
+  version: string;
 }

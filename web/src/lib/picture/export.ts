@@ -20,7 +20,7 @@ const ENDING = { png: 'png', jpeg: 'jpg' } as const;
 
 /** A file name's stem without what file systems and shells stumble over. */
 export function stemOf(name: string): string {
-  const stem = name.replace(/\.[^.]*$/, '').replace(/[^\p{L}\p{N}._-]+/gu, '_');
+  const stem = name.replace(/\.[^./\\]*$/, '').replace(/[^\p{L}\p{N}._-]+/gu, '_');
   return stem.replace(/^[._]+|_+$/g, '').slice(0, 80) || 'picture';
 }
 

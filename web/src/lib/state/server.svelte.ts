@@ -19,19 +19,19 @@ export class Server {
   async load(): Promise<void> {
     try {
       const get = <T>(path: string) => this.#client.get<T>(path);
-      const [health, models, limits, privacy, scenes] = await Promise.all([
+      const [health, models, limits, privacy] = await Promise.all([
         get<Health>('/healthz'),
         get<Models>('/v1/models'),
         get<Limits>('/v1/limits'),
         get<Privacy>('/v1/privacy'),
-        get<DemoScene[]>('/v1/demo'),
       ]);
       this.version = health.version;
       this.models = models;
       this.limits = limits;
       this.privacy = privacy;
-      this.scenes = scenes;
       this.problem = null;
+      // Composed when first asked for: nothing else waits for it.
+      this.scenes = await get<DemoScene[]>('/v1/demo');
     } catch (error) {
       this.problem = isProblem(error) ? error : new Problem('failed', String(error));
     }

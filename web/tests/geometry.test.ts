@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { between, grown, iou, matched, type Area } from '../src/lib/picture/geometry';
+
+const area = (x_min: number, y_min: number, x_max: number, y_max: number): Area => ({
+  x_min,
+  y_min,
+  x_max,
+  y_max,
+});
+const SIZE = { width: 100, height: 50 };
+
+test.each([
+  ['apart', area(0, 0, 10, 10), area(20, 0, 30, 10), 0],
+  ['touching', area(0, 0, 10, 10), area(10, 0, 20, 10), 0],
+  ['the same', area(0, 0, 10, 10), area(0, 0, 10, 10), 1],
+  ['half over', area(0, 0, 10, 10), area(5, 0, 15, 10), 50 / 150],
+  ['inside', area(0, 0, 10, 10), area(0, 0, 5, 5), 0.25],
+])('overlap of boxes %s', (_, a, b, expected) => {
+  expect(iou(a, b)).toBeCloseTo(expected, 9);
+  expect(iou(b, a)).toBeCloseTo(expected, 9);
+});
+
+test('a box may be drawn from any corner and ends at the picture', () => {
+  expect(between({ x: 30, y: 40 }, { x: 10, y: 20 }, SIZE)).toEqual(area(10, 20, 30, 40));
+  expect(between({ x: -5, y: 40 }, { x: 120, y: 70 }, SIZE)).toEqual(area(0, 40, 100, 50));
+});
+
+test('a grown box has whole pixels and stays inside', () => {
+  expect(grown(area(10, 10, 20, 30), 0.25, SIZE)).toEqual(area(7, 5, 23, 35));
+  expect(grown(area(90, 0, 100, 50), 1, SIZE)).toEqual(area(80, 0, 100, 50));
+});
+
+test('one found box counts for one known face only', () => {
+  const known = [area(0, 0, 10, 10), area(1, 0, 11, 10), area(50, 0, 60, 10)];
+  expect(matched(known, [])).toBe(0);
+  expect(matched(known, [area(0, 0, 10, 10)])).toBe(1);
+  expect(matched(known, [area(0, 0, 10, 10), area(51, 0, 61, 10), area(80, 0, 90, 9)])).toBe(2);
+});
