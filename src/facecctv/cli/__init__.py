@@ -26,6 +26,7 @@ COMMANDS = {
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
     "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
     "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
+    "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
