@@ -25,7 +25,7 @@ _SCALARS = (str, int, float, bool, type(None))
 class WindowSize:
     """In logical pixels."""
 
-    width: int = 1200
+    width: int = 1320
     height: int = 860
     maximised: bool = False
 
