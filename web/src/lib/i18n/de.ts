@@ -301,7 +301,7 @@ export const de: Catalogue = {
     promises: [
       'Diese Seite lädt nichts von anderswo als ihrem eigenen Server: keine Schriften, keine Statistik, keine Dritten.',
       'Bilder und Ergebnisse leben nur in diesem Tab und sind weg, wenn Sie ihn schließen.',
-      'Einstellungen bleiben in diesem Browser. Es gibt keine Cookies.',
+      'Einstellungen bleiben in diesem Browser und werden an niemanden gesendet.',
     ],
     limits: 'Grenzen dieses Servers',
     maxBytes: 'Größte Datei',

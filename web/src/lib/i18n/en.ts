@@ -293,7 +293,7 @@ export const en = {
     promises: [
       'This page loads nothing from anywhere but its own server: no fonts, no statistics, no third party.',
       'Pictures and results live in this tab only and are gone when you close it.',
-      'Settings are kept in this browser. There are no cookies.',
+      'Settings are kept in this browser and sent to nobody.',
     ],
     limits: 'Limits of this server',
     maxBytes: 'Largest file',

@@ -2,7 +2,7 @@ import { keepSettings } from '../desktop';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
 export const ACCENTS = ['blue', 'teal', 'violet', 'rose', 'amber', 'slate'] as const;
-export const FONT_SIZES = [87.5, 100, 112.5, 125, 150] as const;
+export const FONT_SIZES = [90, 100, 110, 125, 150] as const;
 export const LANGUAGES = ['en', 'de'] as const;
 export const FORMATS = ['png', 'jpeg'] as const;
 
