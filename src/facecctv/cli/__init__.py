@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
