@@ -68,6 +68,7 @@ class TestIou:
         with pytest.raises(ValueError, match=r"\(N, 4\)"):
             g.iou([[0, 0, 1]], NO_BOXES)
 
+    @settings(deadline=None)
     @given(boxes, boxes)
     def test_symmetric_and_bounded(self, a, b):
         result = g.iou(a, b)
@@ -106,7 +107,7 @@ class TestNms:
         with pytest.raises(ValueError, match="scores"):
             g.nms([[0, 0, 1, 1]], [0.1, 0.2], 0.5)
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(boxes, st.integers(0, 9), st.randoms(use_true_random=False))
     def test_equals_the_textbook_loop(self, boxes, tenths, random):
         scores = [random.random() for _ in boxes]
@@ -122,10 +123,10 @@ class TestNms:
     def test_two_thousand_boxes_that_all_stay(self):
         corner = np.stack(np.meshgrid(np.arange(50), np.arange(40)), -1).reshape(-1, 2) * 20.0
         boxes = np.concatenate([corner, corner + 15], axis=1).astype(np.float32)
-        start = time.perf_counter()
+        start = time.process_time()
         kept = g.nms(boxes, np.linspace(1, 0, 2000), 0.5)
         assert len(kept) == 2000
-        assert time.perf_counter() - start < 0.5  # about 0.02 s; one at a time it takes seconds
+        assert time.process_time() - start < 0.5  # about 0.02 s; one at a time it takes seconds
 
 
 class TestBoxes:
@@ -164,6 +165,7 @@ class TestCrop:
         np.testing.assert_array_equal(cut.image, image[y : y + height, x : x + width])
         assert not np.shares_memory(cut.image, image)
 
+    @settings(deadline=None)
     @given(coordinates, coordinates, sizes, sizes, st.integers(1, 40), st.integers(1, 40))
     def test_never_empty_never_outside(self, x, y, w, h, width, height):
         image = np.zeros((height, width, 3), np.uint8)
@@ -184,6 +186,7 @@ class TestSimilarity:
         np.testing.assert_allclose(quarter, [[0, -2, 5], [2, 0, 5]], atol=1e-6)
         assert quarter.dtype == np.float32
 
+    @settings(deadline=None)
     @given(st.floats(-180, 180), st.floats(0.1, 20), coordinates, coordinates)
     def test_recovers_what_was_applied(self, degrees, scale, x, y):
         truth = turned(degrees, scale, x, y)
@@ -223,6 +226,7 @@ class TestSimilarity:
         with pytest.raises(ValueError):
             g.similarity(source, target)
 
+    @settings(deadline=None)
     @given(st.floats(-180, 180), st.floats(0.1, 20), coordinates, coordinates, points)
     def test_invert(self, degrees, scale, x, y, points):
         matrix = turned(degrees, scale, x, y)

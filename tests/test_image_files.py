@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facecctv.errors import ImageError, OutputError
@@ -211,6 +211,7 @@ class TestFind:
         finally:
             (folder / "sub").chmod(0o700)
 
+    @settings(deadline=None)
     @given(st.text(st.characters(), max_size=20))
     def test_shown_is_one_printable_line(self, name):
         line = shown(name)
@@ -333,6 +334,7 @@ class TestTiles:
         with pytest.raises(ValueError):
             tiles(*arguments)
 
+    @settings(deadline=None)
     @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120), st.data())
     def test_cover_equal_overlap(self, width, height, size, data):
         overlap = data.draw(st.integers(0, size - 1).filter(lambda o: size - o >= size / 8))

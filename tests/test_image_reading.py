@@ -136,16 +136,18 @@ class TestFormats:
         assert "CMYK" in picture.notes[0]
 
     def test_ycck_jpeg(self):
-        """The same with Adobe's transform byte at 2: the first three channels are YCC."""
-        colour = saved(np.full((16, 16, 3), (255, 255, 255), np.uint8), "JPEG")
-        assert decode(colour).image.min() == 255
-        source = PIL.Image.new("CMYK", (16, 16), (0, 0, 0, 128))
-        data = saved(source, "JPEG", quality=95)
+        """Adobe's transform byte at 2: the first three channels are luma and chroma, inverted.
+
+        Stored are Y 55, Cb and Cr 128, K 255: no colour, so cyan, magenta and yellow are each 55
+        and black is none, which is grey 200.
+        """
+        source = PIL.Image.new("CMYK", (16, 16), (200, 127, 127, 0))
+        data = saved(source, "JPEG", quality=98)
         at = data.index(b"Adobe") + 11
-        assert data[at] in (0, 2)
-        for transform in (0, 2):
-            changed = data[:at] + bytes([transform]) + data[at + 1 :]
-            assert decode(changed).image.shape == (16, 16, 3)
+        assert data[at] == 0
+        image = decode(data[:at] + b"\2" + data[at + 1 :]).image
+        assert np.abs(image.astype(int) - 200).max() <= 4
+        assert np.abs(decode(data).image[0, 0].astype(int) - (55, 128, 128)).max() <= 4
 
     @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF"])
     def test_transparency_is_laid_over_white(self, format):

@@ -187,7 +187,7 @@ def test_the_table_by_height() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(make: object) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         make()  # type: ignore[operator]
 
 

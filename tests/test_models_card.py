@@ -21,7 +21,7 @@ from facecctv.models.card import (
     TrainingData,
     read_metadata,
 )
-from tiny_models import a_card, a_model
+from tests.tiny_models import a_card, a_model
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=20)

@@ -301,6 +301,19 @@ def test_a_part_that_cannot_be_written(fetch: Fetcher) -> None:
         fetch()
 
 
+def test_a_disk_that_runs_full_gets_its_space_back(fetch: Fetcher) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write big"):
+            fetch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert fetch.parts() == []
+    assert fetch().read_bytes() == BODY
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -19,7 +19,7 @@ from facecctv.models.session import (
     available_providers,
     physical_cores,
 )
-from tiny_models import a_card, a_model
+from tests.tiny_models import a_card, a_model
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from facecctv.errors import ModelError, ModelNotFound, ModelTampered
 from facecctv.models.record import only_writer, read_record, write_record
 from facecctv.models.store import SHIPPED, Store
-from tiny_models import a_card, a_model
+from tests.tiny_models import a_card, a_model
 
 
 def sha256(data: bytes) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
-from facecctv.vision.detect import Detector, DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.quality import assess
 
 FACE_DETECTOR = "face-detector"

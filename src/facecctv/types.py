@@ -114,14 +114,17 @@ class Crop:
 
 @dataclass(frozen=True)
 class Pose:
-    """Degrees, estimated from five landmarks: coarse, good to about ten degrees."""
+    """Degrees, estimated from five landmarks: coarse, good to about ten degrees.
+
+    The head nods (pitch), then turns (yaw), then leans (roll); all 0 faces the camera upright.
+    """
 
     yaw: float
-    """Positive: the face looks to the right of the picture."""
+    """-90..90; positive: the face looks to the right of the picture."""
     pitch: float
-    """Positive: the face looks up."""
+    """-180..180; positive: the face looks up."""
     roll: float
-    """Positive: the head leans clockwise as seen."""
+    """-180..180; positive: the head leans clockwise as seen, the slope of the eye line."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,12 @@ class Quality:
     inter_eye_px: float
     """Distance between the eyes, pixels, foreshortened by yaw as seen."""
     sharpness: float
-    """0..1, against a sharp face of this many pixels."""
+    """0..1: detail left, against a sharp face of this many pixels (64 across at the most).
+
+    A sharp face enlarged k times has about 1 / k.
+    """
     noise: float
-    """Standard deviation of the noise, grey levels of 255."""
+    """Standard deviation of the noise in the picture's pixels, grey levels of 255 in a channel."""
     brightness: float
     """Mean luma of the face, 0..1."""
     contrast: float
@@ -150,9 +156,12 @@ class Quality:
     verdict: str
     """One plain sentence for the person at the screen."""
     usable_for: tuple[Use, ...] = field(default=())
+    """Easiest first; a face that serves one serves all before it."""
+    clipped: float = 0.0
+    """Share of the face's pixels that are black or white beyond telling, 0..1."""
 
     def __post_init__(self) -> None:
-        for name in ("score", "sharpness", "brightness", "contrast", "blockiness"):
+        for name in ("score", "sharpness", "brightness", "contrast", "blockiness", "clipped"):
             _check_fraction(name, getattr(self, name))
 
 

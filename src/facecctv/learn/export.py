@@ -53,7 +53,8 @@ def export(
         model: in its trained state.
         example: inputs of a typical shape.
         card: becomes the metadata of the file.
-        inputs, outputs: their names.
+        inputs: names of the inputs.
+        outputs: names of the outputs.
         dynamic: input or output name -> axis -> name of the free size.
         half: store large weights in half precision.
     """

@@ -32,7 +32,8 @@ class DetectionLoss:
 
         Args:
             raw: (N, A, 15) float32 predictions in grid order.
-            points, strides: (A, 2) and (A,) of the grid.
+            points: (A, 2) of the grid.
+            strides: (A,) of the grid.
             batch: boxes (G, 4), landmarks (G, 5, 2), candidates (G, 36) into the flattened N * A,
                 silent (N, A).
         """

@@ -46,7 +46,7 @@ def write_record(folder: Path, record: dict[str, str]) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, folder / RECORD)
+        temporary.replace(folder / RECORD)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

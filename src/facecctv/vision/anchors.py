@@ -26,7 +26,7 @@ _QUARTERS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Points and strides of all predictions, level by level, prediction by prediction, row by row."""
+    """All predictions: level by level, prediction by prediction, row by row."""
 
     points: Floats
     """(A, 2) float32 x, y in pixels of the network's input."""

@@ -150,9 +150,7 @@ def _spans(length: int, scale: float) -> list[tuple[int, int, float, float]]:
     begins = [round(start / scale) for start in starts]
     ends = [min(length, math.ceil((start + size) / scale)) for start in starts[:-1]] + [length]
     borders = [(end + begin) / 2 for end, begin in zip(ends, begins[1:], strict=False)]
-    return list(
-        zip(begins, ends, [-math.inf, *borders], [*borders, math.inf], strict=True)
-    )
+    return list(zip(begins, ends, [-math.inf, *borders], [*borders, math.inf], strict=True))
 
 
 class Detector:
@@ -222,11 +220,11 @@ class Detector:
         x1, y1, x2, y2 = look.part
         scale = np.array([look.size[0] / (x2 - x1), look.size[1] / (y2 - y1)], np.float32)
         corner = np.array([x1, y1], np.float32)
-        boxes = boxes / np.tile(scale, 2) + np.tile(corner, 2)
-        landmarks = landmarks / scale + corner
-        scores = _sigmoid(values[:, 0])
+        corners = boxes.reshape(-1, 2, 2) / scale + corner
+        boxes = np.asarray(corners.reshape(-1, 4), np.float32)
+        landmarks = np.asarray(landmarks / scale + corner, np.float32)
         keep = _owned(boxes, look)
-        return Found(boxes[keep], scores[keep], landmarks[keep])
+        return Found(boxes[keep], _sigmoid(values[keep, 0]), landmarks[keep])
 
     def _settle(self, found: list[Found], width: int, height: int) -> Found:
         boxes = np.concatenate([f.boxes for f in found])
@@ -263,12 +261,11 @@ def _network_input(image: Image, look: Look) -> Floats:
     width, height = look.size
     if (width, height) != (x2 - x1, y2 - y1):
         filters = cv2.INTER_AREA if look.scale < 1 else cv2.INTER_LINEAR
-        part = cv2.resize(part, (width, height), interpolation=filters)
+        part = np.asarray(cv2.resize(part, (width, height), interpolation=filters), np.uint8)
     padded_width, padded_height = look.padded
     result = np.zeros((3, padded_height, padded_width), np.float32)
-    np.multiply(
-        part.transpose(2, 0, 1), np.float32(1 / 255), out=result[:, :height, :width], dtype=np.float32
-    )
+    pixels = part.transpose(2, 0, 1)
+    np.multiply(pixels, np.float32(1 / 255), out=result[:, :height, :width], dtype=np.float32)
     return result
 
 
@@ -304,8 +301,7 @@ def _owned(boxes: Floats, look: Look) -> npt.NDArray[np.bool_]:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    result: Floats = 1 / (1 + np.exp(-np.clip(values, -30, 30)))
-    return result
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), np.float32)
 
 
 def _faces(found: Found) -> list[Face]:

@@ -52,7 +52,7 @@ def resample(image: Image, rng: np.random.Generator, strength: float) -> Image:
 
 
 def noise(image: Image, rng: np.random.Generator, strength: float) -> Image:
-    """Sensor noise, sigma up to 28 grey levels: shot and read noise, white or coarse, luma or RGB."""
+    """Sensor noise, sigma up to 28 grey levels: shot or read noise, fine or coarse, grey or RGB."""
     height, width = image.shape[:2]
     sigma = 1 + 27 * strength * rng.random() ** 1.5
     grain = rng.choice((1.0, 1.0, 1.6, 2.4))
@@ -169,9 +169,7 @@ def cctv(
     return image
 
 
-def occlude(
-    image: Image, boxes: np.ndarray, rng: np.random.Generator, probability: float
-) -> Image:
+def occlude(image: Image, boxes: np.ndarray, rng: np.random.Generator, probability: float) -> Image:
     """Covers part of some faces with a bar, a hand-sized patch or a piece of the picture itself.
 
     Args:
@@ -200,7 +198,5 @@ def occlude(
         else:
             y = rng.integers(0, height - (bottom - top) + 1)
             x = rng.integers(0, width - (right - left) + 1)
-            image[top:bottom, left:right] = image[
-                y : y + bottom - top, x : x + right - left
-            ].copy()
+            image[top:bottom, left:right] = image[y : y + bottom - top, x : x + right - left].copy()
     return image

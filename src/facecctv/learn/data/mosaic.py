@@ -15,7 +15,7 @@ import numpy as np
 
 from facecctv.learn.data import degrade
 from facecctv.learn.data.detection import Sample
-from facecctv.types import Floats, Image
+from facecctv.types import Image
 
 MIRRORED = [1, 0, 2, 4, 3]
 
@@ -97,7 +97,7 @@ def _fill(
     parts: list[Sample],
     rng: np.random.Generator,
 ) -> None:
-    """Puts a picture into the window, or halves the window where the picture would be lost in it."""
+    """Puts a picture into the window, or halves the window where it would be lost in it."""
     left, top, right, bottom = window
     width, height = right - left, bottom - top
     sample = _draw(pool, settings, rng)

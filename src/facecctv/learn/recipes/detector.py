@@ -1,6 +1,6 @@
 """The face detector, from pictures to checkpoint: read from top to bottom.
 
-    python -m facecctv.learn.recipes.detector --data DATA --run runs/detector
+Run it with `python -m facecctv.learn.recipes.detector --data DATA --run runs/detector`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Recipe:
     mosaic: Mosaic = field(default_factory=Mosaic)
     loss: DetectionLoss = field(default_factory=DetectionLoss)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=20_000))
-    sizes: tuple[int, ...] = (256, 320, 384)
+    sizes: tuple[int, ...] = (256, 320, 416)
     """Side of the square training pictures; drawn per batch."""
     pixels: int = 16 * 320 * 320
     """Of one batch: smaller pictures come in larger batches."""
@@ -56,7 +56,7 @@ def face_pool(data: Path) -> Pool:
     scenes = load_scenes(data / "scenes", "train") if USE_SCENES else ()
     faceless += [s for s in scenes if s.name not in SCENES_WITH_FACES]
     with_faces = [sample for sample in people if len(sample.boxes)]
-    main = [*load_faces(data / "faces", "train"), *with_faces]
+    main = [*load_faces(data / "faces", "train", trust_all=True), *with_faces]
     return Pool(main, list(load_identities(data / "identities", "train")), faceless)
 
 
@@ -156,7 +156,7 @@ def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
         card=card,
         inputs=["picture"],
         outputs=names,
-        dynamic={"picture": free} | {name: free for name in names},
+        dynamic={"picture": free} | dict.fromkeys(names, free),
     )
     rng = np.random.default_rng(0)
     shapes = [(1, 3, 64, 96), (2, 3, 160, 32), (1, 3, 480, 640)]
