@@ -20,6 +20,7 @@ from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
+    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""

@@ -6,10 +6,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from facecctv.errors import FaceCCTVError
 from facecctv.schema import Error, Failure, printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Printable(Protocol):
@@ -75,6 +78,38 @@ def _progress(sources: Sequence[str]) -> Iterator[Iterable[str]]:
     if len(sources) < 2 or not sys.stderr.isatty():
         yield sources
         return
+    bar = _bar()
+
+    def counted() -> Iterator[str]:
+        task = bar.add_task("", total=len(sources), rate="")
+        for source in sources:
+            yield source
+            speed = bar.tasks[task].speed
+            bar.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+
+    with bar:
+        yield counted()
+
+
+@contextmanager
+def counter() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on stderr that is told how much is done, and of how much; None where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    bar = _bar()
+    task = bar.add_task("", rate="", total=None)
+
+    def tell(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        speed = bar.tasks[task].speed
+        bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+    with bar:
+        yield tell
+
+
+def _bar() -> Progress:
     # Imported late: a single file or a pipe never needs it.
     from rich.console import Console
     from rich.progress import (
@@ -86,7 +121,7 @@ def _progress(sources: Sequence[str]) -> Iterator[Iterable[str]]:
         TimeRemainingColumn,
     )
 
-    bar = Progress(
+    return Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -98,13 +133,3 @@ def _progress(sources: Sequence[str]) -> Iterator[Iterable[str]]:
         redirect_stdout=sys.stdout.isatty(),
         transient=True,
     )
-
-    def counted() -> Iterator[str]:
-        task = bar.add_task("", total=len(sources), rate="")
-        for source in sources:
-            yield source
-            speed = bar.tasks[task].speed
-            bar.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
-
-    with bar:
-        yield counted()

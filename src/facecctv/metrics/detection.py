@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -85,6 +85,8 @@ class Matches:
     pictures: int
     pairs: Indices
     """(M, 3): picture, detection and truth of each hit, as indices into what was handed in."""
+    wrong: Indices = field(default_factory=lambda: np.zeros((0, 2), np.intp))
+    """(W, 2): picture and detection of each that counts as wrong."""
 
 
 def match(
@@ -103,7 +105,7 @@ def match(
     """
     if len(detections) != len(truths):
         raise ValueError(f"{len(detections)} pictures were searched, {len(truths)} are labelled")
-    scores, hits, pairs, positives = [np.zeros(0)], [np.zeros(0, bool)], [], 0
+    scores, hits, pairs, wrong, positives = [np.zeros(0)], [np.zeros(0, bool)], [], [], 0
     for picture, (found, truth) in enumerate(zip(detections, truths, strict=True)):
         wanted = _within(truth.boxes, heights)
         partner = _partners(found, truth, wanted, iou)
@@ -116,10 +118,17 @@ def match(
         hits.append(hit[counts])
         positives += int(wanted.sum())
         pairs += [(picture, k, partner[k]) for k in np.flatnonzero(hit)]
+        wrong += [(picture, k) for k in np.flatnonzero(counts & ~hit)]
     all_scores, all_hits = np.concatenate(scores), np.concatenate(hits)
     order = np.argsort(-all_scores, kind="stable")
-    together = np.array(pairs, np.intp).reshape(-1, 3)
-    return Matches(all_scores[order], all_hits[order], positives, len(truths), together)
+    return Matches(
+        all_scores[order],
+        all_hits[order],
+        positives,
+        len(truths),
+        np.array(pairs, np.intp).reshape(-1, 3),
+        np.array(wrong, np.intp).reshape(-1, 2),
+    )
 
 
 def _partners(found: Detections, truth: Truth, wanted: Flags, iou: float) -> Indices:
