@@ -91,7 +91,7 @@ class Lesson:
     """As for `keras.Model.compile`: one loss, or one by head."""
     loss_weights: dict[str, float] | None = None
     measure: Callable[[keras.Model], Row] = lambda model: {}
-    """Figures on the validation pictures, after each epoch."""
+    """Figures on the validation pictures, after each epoch; they get the prefix `val_`."""
     score: Callable[[Row], float] = lambda row: row["val_loss"]
     """Of an epoch's row; the lowest is the best."""
     pretrained: bool = False
@@ -114,7 +114,7 @@ class _Progress:
 def teach(
     lesson: Lesson,
     train: Source,
-    val: Sequence[Batch],
+    val: Source,
     training: Training,
     folder: Path,
     *,
@@ -162,7 +162,7 @@ def teach(
         progress.seconds += time.monotonic() - began
         row = {"epoch": progress.epoch + 1, "seconds": round(progress.seconds, 1)}
         row |= _means(progress.sums, progress.step) | _validate(lesson.model, val, training.bf16)
-        row |= lesson.measure(lesson.model)
+        row |= {f"val_{name}": value for name, value in lesson.measure(lesson.model).items()}
         better = _finish_epoch(progress, row, lesson.score(row))
         if better:
             _save(folder / BEST, {"weights": _values(_weights(lesson.model))})
@@ -256,13 +256,13 @@ def _learn(model: keras.Model, x: Any, y: Any, bf16: bool) -> Row:
         return model.train_on_batch(x, y, return_dict=True)
 
 
-def _validate(model: keras.Model, batches: Sequence[Batch], bf16: bool) -> Row:
+def _validate(model: keras.Model, val: Source, bf16: bool) -> Row:
     sums: Row = {}
     with _precision(bf16), torch.no_grad():
-        for x, y in batches:
+        for number in range(val.steps):
             model.reset_metrics()
-            _add(sums, model.test_on_batch(x, y, return_dict=True))
-    return {f"val_{name}": value for name, value in _means(sums, len(batches)).items()}
+            _add(sums, model.test_on_batch(*val.batch(0, number), return_dict=True))
+    return {f"val_{name}": value for name, value in _means(sums, val.steps).items()}
 
 
 def _add(sums: Row, values: Row) -> None:

@@ -117,12 +117,23 @@ def targets(pictures: np.ndarray, boxes: Floats) -> tuple[Any, Any]:
     return pictures.astype(np.float32), {"face": face, "box": boxes}
 
 
-def batches(data: SingleFaces, size: int, batch: int = 32) -> list[tuple[Any, Any]]:
-    """All pictures once, plain, for validation."""
-    small = resized(data.pictures, size)
-    return [
-        targets(small[i : i + batch], data.boxes[i : i + batch]) for i in range(0, len(data), batch)
-    ]
+@dataclass(frozen=True)
+class PlainSource:
+    """All pictures once, in order, as they are: for validation."""
+
+    data: SingleFaces
+    size: int
+    batch_size: int = 32
+
+    @property
+    def steps(self) -> int:
+        """Batches in all; the last may be smaller."""
+        return -(-len(self.data) // self.batch_size)
+
+    def batch(self, epoch: int, number: int) -> tuple[Any, Any]:
+        """As SingleSource.batch."""
+        here = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        return targets(resized(self.data.pictures[here], self.size), self.data.boxes[here])
 
 
 def resized(pictures: np.ndarray, size: int) -> np.ndarray:
@@ -153,7 +164,7 @@ def jiggle(
         moved = np.array([1 - moved[2], moved[1], 1 - moved[0], moved[3]], np.float32)
     if box[2] <= box[0]:
         moved = np.zeros(4, np.float32)
-    return _relight(view, rng), moved
+    return relight(view, rng), moved
 
 
 def _view(box: Floats, rng: np.random.Generator) -> tuple[float, float, float, Floats]:
@@ -171,7 +182,8 @@ def _view(box: Floats, rng: np.random.Generator) -> tuple[float, float, float, F
     return 1.0, 0.0, 0.0, box
 
 
-def _relight(view: Image, rng: np.random.Generator) -> Image:
+def relight(view: Image, rng: np.random.Generator) -> Image:
+    """The picture in other light: gamma, contrast, brightness, tint, sometimes grey or soft."""
     x = np.arange(256, dtype=np.float32) / 255
     contrast, light = np.exp(rng.uniform(-0.35, 0.35)), rng.uniform(-0.15, 0.15)
     tints = np.exp(rng.uniform(-0.08, 0.08, 3))
