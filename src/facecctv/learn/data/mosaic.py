@@ -30,7 +30,7 @@ class Mosaic:
     """1: log-uniform heights; more: smaller ones."""
     mixed: float = 0.25
     """Share of canvases of four quarters, each with its own target height."""
-    negative: float = 0.12
+    negative: float = 0.18
     """Share of cells that come from pictures without a face, where there are any."""
     extra: float = 0.12
     """Share of cells from the extra single-face pictures."""

@@ -42,7 +42,7 @@ class Recipe:
     net: DetectorNet = field(default_factory=DetectorNet)
     mosaic: Mosaic = field(default_factory=Mosaic)
     loss: DetectionLoss = field(default_factory=DetectionLoss)
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=20_000))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=18_000))
     sizes: tuple[int, ...] = (256, 320, 416)
     """Side of the square training pictures; drawn per batch."""
     pixels: int = 16 * 320 * 320
@@ -53,16 +53,36 @@ def face_pool(data: Path) -> Pool:
     """All training pictures for faces, decoded into memory (about 4 GB)."""
     people = list(load_people(data / "person", "train"))
     faceless = [sample for sample in people if not len(sample.boxes)]
-    scenes = load_scenes(data / "scenes", "train") if USE_SCENES else ()
-    faceless += [s for s in scenes if s.name not in SCENES_WITH_FACES]
+    scenes = load_scenes(data / "scenes", "train")
+    faceless += [scene for scene in scenes if scene.name.split("_")[0] not in PEOPLED_SCENES]
     with_faces = [sample for sample in people if len(sample.boxes)]
     main = [*load_faces(data / "faces", "train", trust_all=True), *with_faces]
     return Pool(main, list(load_identities(data / "identities", "train")), faceless)
 
 
-USE_SCENES = False
-SCENES_WITH_FACES: frozenset[str] = frozenset()
-"""Photographs of the scenes set in which people's faces can be seen: no negatives."""
+PEOPLED_SCENES = frozenset(
+    """
+    n01494475 n02066245 n02086646 n02087046 n02088466 n02091032 n02093859 n02098286
+    n02098413 n02102480 n02106166 n02107908 n02111129 n02111500 n02113712 n02514041
+    n02536864 n02640242 n02641379 n02667093 n02669723 n02730930 n02787622 n02790996
+    n02804610 n02807133 n02835271 n02837789 n02860847 n02869837 n02879718 n02892767
+    n02895154 n02927161 n02948072 n02951358 n02966687 n03000247 n03041632 n03045698
+    n03124170 n03125729 n03127747 n03134739 n03146219 n03180011 n03197337 n03218198
+    n03271574 n03325584 n03372029 n03376595 n03379051 n03394916 n03404251 n03425413
+    n03444034 n03445924 n03447447 n03450230 n03461385 n03476991 n03481172 n03529860
+    n03534580 n03535780 n03538406 n03598930 n03599486 n03617480 n03623198 n03630383
+    n03710721 n03721384 n03724870 n03729826 n03733131 n03763968 n03770439 n03785016
+    n03787032 n03788365 n03791053 n03792782 n03793489 n03868242 n03868863 n03876231
+    n03877472 n03884397 n03902125 n03924679 n04005630 n04019541 n04041544 n04081281
+    n04136333 n04141076 n04141327 n04204347 n04228054 n04229816 n04235860 n04239074
+    n04243546 n04251144 n04252077 n04273569 n04350905 n04366367 n04367480 n04370456
+    n04371430 n04417672 n04418357 n04456115 n04458633 n04462240 n04482393 n04483307
+    n04485082 n04486054 n04493381 n04509417 n04517823 n04522168 n04525038 n04532106
+    n04542943 n04584207 n04591157 n04606251 n06359193 n06596364 n07248320 n07565083
+    n07714571 n07715103 n07860988 n09835506 n10148035 n10565667
+    """.split()
+)
+"""Synsets whose photograph in the scenes set shows people, or masks and dolls: no negatives."""
 
 
 def batch_maker(
