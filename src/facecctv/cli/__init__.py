@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
+    "train": ("facecctv.cli.train:app", "Teach a network on your own pictures."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""
 
