@@ -19,6 +19,7 @@ from facecctv import __version__
 from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
+    "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),

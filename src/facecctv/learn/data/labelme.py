@@ -43,24 +43,27 @@ class _Broken(Exception):
 
 
 def read_labelme(path: Path) -> Dataset:
-    """Every labelme JSON below a folder, or one; pictures without one are faults.
+    """Every labelme JSON below a folder, or one; pictures without one, in a
+    folder where others have one, are faults.
 
     A picture with one broken shape is left out whole: trained on, its unlabelled face would count
     as background.
     """
     root = path if path.is_dir() else path.parent
     files = sorted(root.rglob("*.json")) if path.is_dir() else [path]
-    pictures, items, faults = Pictures(), [], []
+    pictures, items, faults, skipped = Pictures(), [], [], set()
     for file in files:
         try:
             body = _load(file)
             if body is None:
+                skipped.add(file)
                 continue
             items.append(_item(file, body, pictures))
         except _Broken as broken:
             faults.append(Fault(name_below(root, file), broken.kind, broken.detail))
+    labels = [file for file in files if file not in skipped]
     if path.is_dir():
-        faults += _unlabelled(root, files)
+        faults += _unlabelled(root, labels)
     return Dataset(root, "labelme", tuple(items), tuple(faults))
 
 
@@ -83,8 +86,10 @@ def _load(file: Path) -> dict[str, Any] | None:
 
 
 def _unlabelled(root: Path, files: list[Path]) -> Iterator[Fault]:
+    """Pictures without labels in folders where others have them."""
     stems = {file.with_suffix("") for file in files}
-    for picture in sorted(root.rglob("*")):
+    folders = sorted({file.parent for file in files})
+    for picture in (p for folder in folders for p in sorted(folder.iterdir())):
         if picture.suffix.lower() in SUFFIXES and picture.with_suffix("") not in stems:
             yield Fault(name_below(root, picture), "no labels", "no labelme JSON beside it")
 
@@ -194,9 +199,7 @@ def _shape(raw: Any) -> _Shape:
     try:
         points = np.array(raw["points"], np.float32).reshape(-1, 2)
     except (KeyError, TypeError, ValueError) as error:
-        raise _Broken(
-            "broken label", f"a {kind} ({label!r}) has no points"
-        ) from error
+        raise _Broken("broken label", f"a {kind} ({label!r}) has no points") from error
     if len(points) < least:
         count = "one point" if len(points) == 1 else f"{len(points)} points"
         raise _Broken("broken label", f"a {kind} ({label!r}) with {count}")

@@ -43,7 +43,7 @@ def _file(path: Path) -> str | None:
 def _folder(path: Path) -> str | None:
     if any(path.rglob("list_attr_celeba.*")) or any(path.rglob("identity_CelebA.*")):
         return "celeba"
-    if any(path.rglob("wider_face_*_bbx_gt.txt")):
+    if any(path.rglob("wider_face*bbx_gt.txt")):
         return "wider"
     if any(path.glob("fairface_label_*.csv")):
         return "fairface"
