@@ -4,6 +4,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import facecctv.learn  # noqa: F401 - chooses Keras' backend before any test imports Keras
+
 # How long one example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")

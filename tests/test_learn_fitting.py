@@ -6,7 +6,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import facecctv.learn  # noqa: F401 - chooses Keras' backend
 import keras
 import numpy as np
 
@@ -111,7 +110,7 @@ def test_full_disk_leaves_the_checkpoint_before(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
-        from facecctv.learn.fitting import _save, _state, _Progress
+        from facecctv.learn.fitting import _Progress, _save, _state
 
         taught = lesson()
         taught.model.compile(optimizer="adam", loss="mse")

@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-import facecctv.learn  # noqa: F401 - chooses Keras' backend
 import torch
 
 import facecctv
+import facecctv.learn
 from facecctv.errors import ModelError
 from facecctv.learn.export import check_parity
 from facecctv.learn.nets.detector import DetectorNet

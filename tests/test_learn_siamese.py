@@ -3,7 +3,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import facecctv.learn  # noqa: F401 - chooses Keras' backend
 import cv2
 
 from facecctv.errors import InputError, ModelError, SettingError
@@ -80,9 +79,9 @@ def item(person, path="a.png", **facts):
 def test_people_who_cannot_be_learnt_from():
     with pytest.raises(InputError, match="who it is"):
         known([item(None)])
-    with pytest.raises(InputError, match=r"one person only \(anna\)"):
+    with pytest.raises(InputError, match="only 'anna'"):
         known([item("anna"), item("anna")])
-    with pytest.raises(InputError, match="need two"):
+    with pytest.raises(InputError, match="one person with two pictures"):
         known([item("anna"), item("ben")])
     assert len(known([item("anna"), item("anna"), item("ben"), item(None)])) == 3
 

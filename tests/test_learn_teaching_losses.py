@@ -2,7 +2,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import facecctv.learn  # noqa: F401 - chooses Keras' backend
 import numpy as np
 import torch
 

@@ -84,9 +84,7 @@ def pair(
     """Say whether two pictures show one person, by a recogniser of your own."""
     settings = Settings.from_environment(os.environ)
     session: Session = build.session(settings, os.fspath(model.absolute()))
-    verdict = compare_pictures(
-        session, read(a).image, read(b).image, build.detector(settings)
-    )
+    verdict = compare_pictures(session, read(a).image, read(b).image, build.detector(settings))
     word = "the same person" if verdict.same else "different people"
     if as_json:
         facts = {"similarity": verdict.similarity, "threshold": verdict.threshold}

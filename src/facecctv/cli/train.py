@@ -62,7 +62,11 @@ Data = Annotated[
 ]
 Split = Annotated[
     Path | None,
-    typer.Option(help="Manifest of `data split`; else the set's own split, else 60/20/20."),
+    typer.Option(
+        help="Manifest of `data split`; by default split.json in DATA, the set's own split, or "
+        "60/20/20.",
+        show_default=False,
+    ),
 ]
 Run = Annotated[Path, typer.Option(help="Folder of this run; an interrupted one goes on.")]
 Name = Annotated[str | None, typer.Option(help="Of the model; by default the run folder's.")]
@@ -104,6 +108,10 @@ def detector(
     split: Split = None,
     run: Run = Path("runs/detector"),
     name: Name = None,
+    more: Annotated[
+        list[Path] | None,
+        typer.Option(help="More labelled pictures to learn from, such as those of data augment."),
+    ] = None,
     negatives: Annotated[
         list[Path] | None, typer.Option(help="More pictures, without a face. Repeat for several.")
     ] = None,
@@ -133,13 +141,15 @@ def detector(
 
     from facecctv.learn import teaching
     from facecctv.learn.data.dataset import Pictures, read_dataset
-    from facecctv.learn.data.divide import divide, faceless, with_faceless
+    from facecctv.learn.data.divide import divide, faceless, with_faceless, with_more
 
     settings = Settings.from_environment(os.environ)
     title = teaching.model_name(name, run)
     dataset = read_dataset(data)
     teaching.tell_faults(dataset, _say)
     divided = divide(dataset, split, "picture", seed)
+    for extra in more or ():
+        divided = with_more(divided, read_dataset(extra).items)
     if negatives:
         divided = with_faceless(divided, faceless(negatives, Pictures()))
     _say(divided.how)

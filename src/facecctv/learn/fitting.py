@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -278,10 +279,10 @@ def _ahead(source: Source, epoch: int, first: int, workers: int) -> Iterator[Bat
     """Batches in order, made by threads while the network is busy."""
     with ThreadPoolExecutor(workers) as pool:
         numbers = iter(range(first, source.steps))
-        waiting = [pool.submit(source.batch, epoch, n) for n, _ in zip(numbers, range(2 * workers))]
+        waiting = [pool.submit(source.batch, epoch, n) for n in islice(numbers, 2 * workers)]
         while waiting:
             batch = waiting.pop(0).result()
-            waiting += [pool.submit(source.batch, epoch, n) for n, _ in zip(numbers, range(1))]
+            waiting += [pool.submit(source.batch, epoch, n) for n in islice(numbers, 1)]
             yield batch
 
 
@@ -369,8 +370,8 @@ def _prepare_folder(folder: Path, facts: dict[str, Any]) -> None:
         if other:
             name = other[0]
             raise SettingError(
-                f"{shown(folder)}: holds a run with {name} {before.get(name)!r}, not {now[name]!r}; "
-                "name another folder, or remove it to start anew"
+                f"{shown(folder)}: holds a run with {name} {before.get(name)!r}, not "
+                f"{now[name]!r}; name another folder, or remove it to start anew"
             )
     write_atomic(folder / SETTINGS, (json.dumps(facts, indent=1) + "\n").encode())
 

@@ -60,7 +60,9 @@ def compare_pictures(session: Runner, a: Image, b: Image, detect: Detect) -> Ver
     """
     compare, crop = comparison_of(session.card), crop_of(session.card)
     size = input_size(session.card)[0]
-    faces = [_face(image, name, crop, size, detect) for image, name in ((a, "first"), (b, "second"))]
+    faces = [
+        _face(image, name, crop, size, detect) for image, name in ((a, "first"), (b, "second"))
+    ]
     (vectors,) = _run(session, np.stack(faces))
     threshold = session.card.thresholds.get("default")
     return Verdict(
@@ -77,7 +79,9 @@ def _face(image: Image, name: str, crop: Crop, size: int, detect: Detect) -> Ima
     if not faces:
         raise InputError(f"no face was found in the {name} picture")
     face = max(faces, key=lambda f: f.width * f.height)
-    return align(image, face.landmarks, size) if crop == "aligned" else cut_box(image, face.box, size)
+    return (
+        align(image, face.landmarks, size) if crop == "aligned" else cut_box(image, face.box, size)
+    )
 
 
 def _run(session: Runner, pictures: np.ndarray) -> list[Floats]:

@@ -79,9 +79,7 @@ def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Files:
     return _files(figure)
 
 
-def histogram(
-    groups: dict[str, np.ndarray], across: str, threshold: float | None = None
-) -> Files:
+def histogram(groups: dict[str, np.ndarray], across: str, threshold: float | None = None) -> Files:
     """How values of several groups are spread, with a threshold as a line."""
     figure = _figure(5.6, 3.4)
     axes = figure.add_subplot()
@@ -99,12 +97,12 @@ def histogram(
     return _files(figure)
 
 
-def _figure(width: float, height: float):  # noqa: ANN202 - matplotlib is imported late
+def _figure(width: float, height: float):
     require()
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _files(figure) -> Files:  # noqa: ANN001 - as above
+def _files(figure) -> Files:
     return {kind: saved(figure, kind) for kind in ("png", "svg")}

@@ -124,4 +124,3 @@ def summary(result: Result, next_step: str) -> Sequence[str]:
     if result.report is not None:
         lines.append(f"Report: {shown(result.report)}")
     return [*lines, f"Next: {next_step}"]
-

@@ -64,10 +64,13 @@ class SingleFaceDetector:
         boxed = [letterbox(check_image(image), width, height) for image in images]
         scores, boxes = self._session.run(network_input([b[0] for b in boxed], self.card))
         results = []
-        for image, (_, scale, dx, dy), score, box in zip(
-            images, boxed, scores, boxes, strict=True
-        ):
-            place = (np.asarray(box, np.float32) * (width, height, width, height)) - (dx, dy, dx, dy)
+        for image, (_, scale, dx, dy), score, box in zip(images, boxed, scores, boxes, strict=True):
+            place = (np.asarray(box, np.float32) * (width, height, width, height)) - (
+                dx,
+                dy,
+                dx,
+                dy,
+            )
             results.append(self._faces(image, place / scale, float(score[0])))
         return results
 

@@ -12,6 +12,9 @@ from facecctv.learn.data.dataset import SPLITS, Dataset, Labelled, Pictures
 from facecctv.learn.data.manifest import read_manifest
 from facecctv.learn.data.split import By, make_split
 
+MANIFEST = "split.json"
+"""Where `data split` writes, in the set's folder."""
+
 
 @dataclass(frozen=True, eq=False)
 class Divided:
@@ -31,11 +34,15 @@ class Divided:
 
 
 def divide(dataset: Dataset, manifest: Path | None, by: By, seed: int = 0) -> Divided:
-    """By a manifest, else by the source's own split, else 60/20/20 here and now.
+    """By a manifest, else by split.json in the set's folder, else by the source's own split, else
+    60/20/20 here and now.
 
     Raises InputError and LabelError for a manifest that cannot be read or leaves train or val
     empty, and where the data set cannot be split `by` that.
     """
+    beside = dataset.root / MANIFEST
+    if manifest is None and beside.is_file():
+        manifest = beside
     if manifest is not None:
         found = read_manifest(manifest)
         places = {name: entry.split for name, entry in found.files.items()}
@@ -52,8 +59,10 @@ def divide(dataset: Dataset, manifest: Path | None, by: By, seed: int = 0) -> Di
     parts = {name: tuple(item for place, item in chosen if place == name) for name in SPLITS}
     for name in ("train", "val"):
         if not parts[name]:
-            raise InputError(f"no picture to {'learn from' if name == 'train' else 'judge by'}: "
-                             f"the split {name!r} is empty")
+            raise InputError(
+                f"no picture to {'learn from' if name == 'train' else 'judge by'}: "
+                f"the split {name!r} is empty"
+            )
     words = ", ".join(f"{len(parts[name])} {name}" for name in SPLITS if parts[name])
     return Divided(parts["train"], parts["val"], parts["test"], f"{words} ({how})")
 
@@ -88,3 +97,9 @@ def with_faceless(divided: Divided, extra: Sequence[Labelled]) -> Divided:
         divided.test + more["test"],
         f"{divided.how}, {len(extra)} more without a face",
     )
+
+
+def with_more(divided: Divided, extra: Sequence[Labelled]) -> Divided:
+    """The same with more pictures to learn from, such as augmented copies of the training split."""
+    how = f"{divided.how}, {len(extra)} more to learn from"
+    return Divided(divided.train + tuple(extra), divided.val, divided.test, how)

@@ -13,6 +13,7 @@ from facecctv.errors import InputError, SettingError
 from facecctv.geometry import align, expand_box, warp
 from facecctv.image.sizes import letterbox
 from facecctv.learn.data.dataset import Labelled, Pictures
+from facecctv.learn.data.pairs import People as Groups
 from facecctv.learn.data.single import largest, relight
 from facecctv.types import Floats, Image
 from facecctv.vision.compare import Crop
@@ -45,13 +46,7 @@ def known(items: Sequence[Labelled]) -> list[Labelled]:
     kept = [item for item in items if item.identity is not None]
     if not kept:
         raise InputError("no picture says who it is: one folder per person, or a column `identity`")
-    counts: dict[str, int] = {}
-    for item in kept:
-        counts[str(item.identity)] = counts.get(str(item.identity), 0) + 1
-    if len(counts) < 2:
-        raise InputError(f"pictures of one person only ({kept[0].identity}): pairs need two people")
-    if max(counts.values()) < 2:
-        raise InputError("one picture of each person only: pairs of the same need two")
+    Groups([item.identity for item in kept])
     return kept
 
 
@@ -83,9 +78,7 @@ def cut_box(image: Image, box: Floats, size: int) -> Image:
     return warp(image, matrix, size, size)
 
 
-def load_people(
-    items: Sequence[Labelled], size: int, crop: Crop, pictures: Pictures
-) -> People:
+def load_people(items: Sequence[Labelled], size: int, crop: Crop, pictures: Pictures) -> People:
     """Decodes and cuts out. Raises ImageError for a picture that cannot be read."""
     numbers = {name: n for n, name in enumerate(dict.fromkeys(str(i.identity) for i in items))}
     faces = [cut_face(pictures.image(item.path), item, crop, size) for item in items]
@@ -104,17 +97,11 @@ def draw_pairs(
     Same and different alternate. People are drawn, then their pictures, so that those with many
     pictures do not prevail; no picture is paired with itself.
     """
-    members = [np.flatnonzero(persons == person) for person in np.unique(persons)]
-    several = [m for m in members if len(m) > 1]
     pairs = np.empty((count, 2), np.intp)
     same = np.arange(count) % 2 == 0
+    groups = Groups([str(person) for person in persons])
     for number in range(count):
-        if same[number]:
-            chosen = several[int(rng.integers(len(several)))]
-            pairs[number] = rng.choice(chosen, 2, replace=False)
-        else:
-            a, b = rng.choice(len(members), 2, replace=False)
-            pairs[number] = rng.choice(members[a]), rng.choice(members[b])
+        pairs[number] = groups.two_of_one(rng) if same[number] else groups.two_people(rng)
     return pairs, same
 
 

@@ -155,7 +155,8 @@ def jiggle(
     zoom, dx, dy, moved = _view(box, rng)
     step = zoom * size / picture.shape[0]
     # Pixel centres: OpenCV counts them from 0, shares count edges.
-    matrix = np.array([[step, 0, dx * size + step / 2 - 0.5], [0, step, dy * size + step / 2 - 0.5]])
+    right, down = np.array([dx, dy]) * size + step / 2 - 0.5
+    matrix = np.array([[step, 0, right], [0, step, down]])
     view = cv2.warpAffine(
         picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=(PADDING,) * 3
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -82,20 +83,23 @@ def _maker(name: str) -> Callable[..., keras.Model]:
         )
     known = {n.lower(): n for n in backbone_names()}
     if name.lower() not in known:
-        raise SettingError(f"no trunk {name!r} in keras.applications; known: {', '.join(known.values())}")
+        names = ", ".join(known.values())
+        raise SettingError(f"no trunk {name!r} in keras.applications; known: {names}")
     return getattr(keras.applications, known[name.lower()])
 
 
 def _download(make: Callable[..., keras.Model], name: str, size: int, *, offline: bool) -> Any:
     advice = (
-        f"; give the file with --weights FILE (Keras' own name for it ends in notop.h5), "
-        f"or start from random weights with --weights none"
+        "; give the file with --weights FILE (Keras' own name for it ends in notop.h5), "
+        "or start from random weights with --weights none"
     )
     if offline:
-        raise ModelError(f"the ImageNet weights of {name} would be downloaded by Keras, and the network is off{advice}")
+        raise ModelError(
+            f"the ImageNet weights of {name} are not here, and this is offline{advice}"
+        )
     try:
         full = make(include_top=False, weights=IMAGENET, input_shape=(size, size, 3))
-    except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception when offline
+    except Exception as error:
         raise ModelError(
             f"the ImageNet weights of {name} are downloaded by Keras, and could not be{advice} "
             f"({_line(error)})"
@@ -108,11 +112,12 @@ def _load(trunk: keras.Model, weights: Any, name: str) -> None:
         trunk.set_weights(weights)
         return
     try:
-        with open(weights, "rb"):
-            pass
+        with Path(weights).open("rb"):
+            pass  # HDF5's own error for a missing file takes many lines
         trunk.load_weights(weights)
     except OSError as error:
-        raise InputError(f"{weights}: {error.strerror or 'not a file of weights (HDF5)'}") from error
+        reason = error.strerror or "not a file of weights (HDF5)"
+        raise InputError(f"{weights}: {reason}") from error
     except (ValueError, KeyError) as error:
         raise ModelError(f"{weights}: not weights of {name} without top: {_line(error)}") from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import facecctv.learn  # noqa: F401 - chooses Keras' backend before Keras is imported
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +21,7 @@ from facecctv.learn.nets.folded import load_folded
 from facecctv.learn.recipes.detector import Recipe, batch_maker, export_detector, step_loss
 from facecctv.models.card import Card, Metric, TrainingData
 from facecctv.models.session import Session
-from facecctv.vision.detect import Detector, DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
 
 
 @dataclass(frozen=True)

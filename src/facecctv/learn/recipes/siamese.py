@@ -1,12 +1,10 @@
 """A recogniser of the user's own, taught on pairs or triplets: read from top to bottom.
 
-    recipe = SiameseRecipe(loss="triplet")
-    history = train(load(train_items, val_items, recipe, Pictures()), Path("runs/mine"), recipe)
+recipe = SiameseRecipe(loss="triplet")
+history = train(load(train_items, val_items, recipe, Pictures()), Path("runs/mine"), recipe)
 """
 
 from __future__ import annotations
-
-import facecctv.learn  # noqa: F401 - chooses Keras' backend before Keras is imported
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,7 +94,7 @@ def load(
     both = {i.identity for i in train} & {i.identity for i in val}
     if both:
         raise SettingError(
-            f"{len(both)} people are in train and val, {sorted(map(str, both))[0]} among them: "
+            f"{len(both)} people are in train and val, {min(map(str, both))} among them: "
             "split by identity (data split --by identity)"
         )
     crop = choose_crop([*train, *val]) if recipe.crop == "auto" else recipe.crop

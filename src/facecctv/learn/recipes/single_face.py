@@ -1,13 +1,11 @@
 """A face detector of the user's own, for one face a picture: read from top to bottom.
 
-    recipe = SingleFaceRecipe(weights="imagenet")
-    history = train(read_dataset(Path("pictures")), Path("runs/mine"), recipe)
-    exported = export_single(Path("runs/mine"), single_card("mine", recipe, ...))
+recipe = SingleFaceRecipe(weights="imagenet")
+history = train(read_dataset(Path("pictures")), Path("runs/mine"), recipe)
+exported = export_single(Path("runs/mine"), single_card("mine", recipe, ...))
 """
 
 from __future__ import annotations
-
-import facecctv.learn  # noqa: F401 - chooses Keras' backend before Keras is imported
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
