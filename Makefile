@@ -36,7 +36,7 @@ dev: $(DEV) ## The same with training and test tools
 run: setup ## Compose the demo pictures and examine them
 	@$(BIN)/facecctv demo --out $(RESULTS)/pictures
 	@$(BIN)/facecctv examine $(RESULTS)/pictures --out $(RESULTS)/results
-	@echo "Results: $(RESULTS)/results"
+	@echo "Next, your own pictures: $(BIN)/facecctv examine FOLDER --out RESULTS"
 
 test: lint ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q

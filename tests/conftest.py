@@ -5,6 +5,7 @@ import hypothesis
 import pytest
 
 import facecctv.learn  # noqa: F401 - chooses Keras' backend before any test imports Keras
+from tests.red_detector import red_detector
 
 # How long one example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -24,3 +25,11 @@ def pytest_collection_modifyitems(items):
 def shared_data():
     """The folder of the private training data, for tests marked `shared`."""
     return Path(os.environ["FACECCTV_DATA"])
+
+
+@pytest.fixture(scope="session")
+def red_model(tmp_path_factory):
+    """The path of a detector to which every red cell of 8 x 8 pixels is a face."""
+    path = tmp_path_factory.mktemp("models") / "red-detector.onnx"
+    path.write_bytes(red_detector())
+    return str(path)

@@ -9,25 +9,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from facecctv.build import examine, load_pipeline
+    from facecctv.draw import outline
     from facecctv.errors import FaceCCTVError
+    from facecctv.image import Picture, find, read
+    from facecctv.pipeline import Pipeline
+    from facecctv.settings import Settings
     from facecctv.types import Body, Crop, Face, Image, Portrait, Pose, Quality, Use
+    from facecctv.vision.detect import DetectOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Body",
     "Crop",
+    "DetectOptions",
     "Face",
     "FaceCCTVError",
     "Image",
+    "Picture",
+    "Pipeline",
     "Portrait",
     "Pose",
     "Quality",
+    "Settings",
     "Use",
     "__version__",
+    "examine",
+    "find",
+    "load_pipeline",
+    "outline",
+    "read",
 ]
 
-_HOMES = {"FaceCCTVError": "facecctv.errors"} | dict.fromkeys(
+_HOMES = {
+    "DetectOptions": "facecctv.vision.detect",
+    "FaceCCTVError": "facecctv.errors",
+    "Picture": "facecctv.image",
+    "Pipeline": "facecctv.pipeline",
+    "Settings": "facecctv.settings",
+    "examine": "facecctv.build",
+    "find": "facecctv.image",
+    "load_pipeline": "facecctv.build",
+    "outline": "facecctv.draw",
+    "read": "facecctv.image",
+} | dict.fromkeys(
     ("Body", "Crop", "Face", "Image", "Portrait", "Pose", "Quality", "Use"), "facecctv.types"
 )
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
+
+from facecctv.image import Limits, read
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
+from facecctv.types import Image, Portrait
 from facecctv.vision import single
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.quality import assess
 
 FACE_DETECTOR = "face-detector"
 
+_DEFAULTS = Settings()
+
 
 def store(settings: Settings) -> Store:
     """Where models are looked for under these settings."""
     return Store(settings.models)
+
+
+def limits(settings: Settings) -> Limits:
+    """How large a picture may be under these settings."""
+    usual = Limits()
+    return Limits(settings.max_bytes or usual.max_bytes, settings.max_pixels or usual.max_pixels)
 
 
 def session(settings: Settings, model: str) -> Session:
@@ -45,4 +59,42 @@ def pipeline(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Pipeline:
     """The main job: find every face and judge its quality."""
-    return Pipeline(detect=detector(settings, options, model), assess=assess)
+    return examination(detector(settings, options, model))
+
+
+def examination(detect: Detector | single.SingleFaceDetector) -> Pipeline:
+    """The main job with a detector that is there already."""
+    return Pipeline(detect=detect, assess=assess)
+
+
+def load_pipeline(
+    *,
+    options: DetectOptions | None = None,
+    settings: Settings = _DEFAULTS,
+    model: str = FACE_DETECTOR,
+) -> Pipeline:
+    """The main job for library users: ready for any number of pictures, from several threads.
+
+    The environment is not read; hand in Settings for a folder of models of your own, a number of
+    threads or a provider. The model is loaded with the first picture, which raises ModelError
+    where it cannot be used.
+    """
+    return pipeline(settings, options, model)
+
+
+def examine(
+    source: Image | str | os.PathLike[str],
+    *,
+    options: DetectOptions | None = None,
+    settings: Settings = _DEFAULTS,
+) -> list[Portrait]:
+    """Every face of one picture, best first: where it is, its own pixels, what they are good for.
+
+    The source is a file, or pixels of (H, W, 3) uint8 RGB. No face is an empty list. Loads the
+    model each time: for many pictures keep what `load_pipeline` returns.
+    Raises ImageError (LimitError) for a file that is no readable picture, ValueError for an array
+    of another shape or type, ModelError where the model cannot be used.
+    """
+    if not isinstance(source, np.ndarray):
+        source = read(source, limits(settings)).image
+    return load_pipeline(options=options, settings=settings).image(source)

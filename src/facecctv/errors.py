@@ -5,6 +5,7 @@ FaceCCTVError
 │   ├── ImageError        not a readable picture
 │   │   └── LimitError    readable, but larger than the limits in force
 │   ├── VideoError        not a readable video
+│   ├── SourceChanged     the file changed while it was worked on
 │   └── LabelError        a label or data file that breaks its format
 ├── OutputError           a result could not be written (disk full, no permission, exists)
 ├── ModelError            a model file cannot be used
@@ -39,6 +40,10 @@ class LimitError(ImageError):
 
 class VideoError(InputError):
     """Not a readable video."""
+
+
+class SourceChanged(InputError):
+    """The source's bytes are no longer those that were read: its result would be no evidence."""
 
 
 class LabelError(InputError):

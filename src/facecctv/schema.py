@@ -156,6 +156,17 @@ class Body(_Model):
         return cls(box=Box.of(body))
 
 
+class Files(_Model):
+    """What was written for one picture; paths relative to the output folder, with `/`."""
+
+    annotated: Text | None = None
+    """The picture with its faces outlined."""
+    crops: tuple[Text, ...] | None = None
+    """One for each face, in their order."""
+    sheets: tuple[Text, ...] | None = None
+    """Contact sheets of all faces."""
+
+
 class Result(_Model):
     """What was found in one picture."""
 
@@ -167,6 +178,7 @@ class Result(_Model):
     height: Annotated[int, Field(ge=1)]
     faces: tuple[Face, ...]
     bodies: tuple[Body, ...] | None = None
+    files: Files | None = None
 
     @classmethod
     def of(
@@ -176,6 +188,7 @@ class Result(_Model):
         size: tuple[int, int],
         portraits: Iterable[types.Portrait],
         bodies: Iterable[types.Body] | None = None,
+        files: Files | None = None,
     ) -> Self:
         """Joins what the pipeline learnt about one picture; `size` is (width, height), pixels."""
         return cls(
@@ -185,6 +198,7 @@ class Result(_Model):
             height=size[1],
             faces=tuple(Face.of_portrait(portrait) for portrait in portraits),
             bodies=None if bodies is None else tuple(Body.of(body) for body in bodies),
+            files=files,
         )
 
 

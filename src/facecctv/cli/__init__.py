@@ -20,6 +20,13 @@ from facecctv.errors import FaceCCTVError
 
 COMMANDS = {
     "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
+    "examine": (
+        "facecctv.cli.examine:examine",
+        "Find the faces in pictures, cut them out, and say what each is good enough for.",
+    ),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
+    "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),

@@ -63,6 +63,7 @@ def detector(
             help="Folder of training data (faces.csv and zip files, or a folder above it), or a "
             "CSV file with the columns image,x1,y1,x2,y2 and ignore if wanted, beside its "
             "pictures, or the folder of that file.",
+            metavar="DATA",
             show_default=False,
         ),
     ],

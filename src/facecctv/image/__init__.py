@@ -6,7 +6,7 @@ The only room where file formats exist: everything it hands out is (H, W, 3) uin
 from __future__ import annotations
 
 from facecctv.image.files import find, shown, write_atomic
-from facecctv.image.reading import Limits, Picture, decode, read
+from facecctv.image.reading import Limits, Picture, decode, read, read_bytes
 from facecctv.image.sizes import letterbox, pad_to_multiple, resize, tiles
 from facecctv.image.writing import Format, encode, read_metadata
 
@@ -20,6 +20,7 @@ __all__ = [
     "letterbox",
     "pad_to_multiple",
     "read",
+    "read_bytes",
     "read_metadata",
     "resize",
     "shown",

@@ -25,8 +25,8 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
-    """The files meant by names, folders and patterns, in the order given.
+def find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
+    """The files meant by names, folders and patterns, in the order given, named as they were.
 
     Folders are searched recursively in sorted order for picture suffixes, hidden entries left
     out; each folder once, so loops of links end. A pattern (`*`, `?`, `[…]`, `**`) stands for its
@@ -37,9 +37,9 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
         name = os.fspath(given)
         if glob.has_magic(name) and not os.path.lexists(name):
             for match in _matches(name) or [name]:
-                yield from _files(Path(match))
+                yield from _files(match)
         else:
-            yield from _files(Path(name))
+            yield from _files(name)
 
 
 def _matches(pattern: str) -> list[str]:
@@ -50,18 +50,17 @@ def _matches(pattern: str) -> list[str]:
         return []
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: str) -> Iterator[str]:
     if os.path.isdir(path):
         yield from _walk(path, set())
     else:
         yield path
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     try:
         identity = os.stat(folder)
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
+        names = sorted(os.listdir(folder))
     except OSError:
         # Reading the folder as a picture then reports it in a line of its own.
         yield folder
@@ -71,12 +70,12 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         return
     seen.add(key)
     for name in names:
-        path = folder / name
+        path = os.path.join(folder, name)
         if name.startswith("."):
             continue
         if os.path.isdir(path):
             yield from _walk(path, seen)
-        elif path.suffix.lower() in SUFFIXES:
+        elif os.path.splitext(name)[1].lower() in SUFFIXES:
             yield path
 
 

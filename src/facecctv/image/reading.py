@@ -251,12 +251,17 @@ def read(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> Pict
     begin with the path as given.
     """
     try:
-        return decode(_bytes(path, limits), limits)
+        return decode(read_bytes(path, limits), limits)
     except (ImageError, MissingExtra) as error:
         raise type(error)(f"{shown(path)}: {error}") from error
 
 
-def _bytes(path: str | os.PathLike[str], limits: Limits) -> bytes:
+def read_bytes(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> bytes:
+    """The bytes of a file, opened read-only, for `decode`; its size is checked before it is read.
+
+    Raises ImageError if there is no such file or it may not be read, LimitError beyond the limit;
+    messages leave the naming of the file to the caller.
+    """
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):

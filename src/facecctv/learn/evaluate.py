@@ -90,7 +90,7 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision over recall, thinned to at most CURVE_POINTS points."""
+    """Precision over recall, thinned to at most CURVE_POINTS points; empty without faces."""
 
     thresholds: tuple[float, ...]
     precision: tuple[float, ...]
@@ -269,9 +269,13 @@ def _landmarks(seen: Sequence[_Seen], pairs: np.ndarray, threshold: float) -> La
 
 
 def _curve(matches: metrics.Matches) -> Curve:
+    if not matches.positives:
+        return Curve((), (), ())
     curve = metrics.precision_recall(matches)
-    count = len(curve.thresholds)
-    kept = np.unique(np.linspace(0, count - 1, min(count, CURVE_POINTS)).round().astype(int))
+    kept = np.arange(len(curve.thresholds))
+    if len(kept) > CURVE_POINTS:  # evenly in recall: most thresholds lie in the tail of low scores
+        even = np.linspace(curve.recall[0], curve.recall[-1], CURVE_POINTS)
+        kept = np.unique(np.searchsorted(curve.recall, even))
     columns = (curve.thresholds, curve.precision, curve.recall)
     thresholds, precision, recall = (
         tuple(float(value) for value in column[kept]) for column in columns

@@ -82,6 +82,14 @@ class Average:
             else:
                 self.state[name].copy_(value)
 
+    @torch.no_grad()
+    def restore_statistics(self, model: torch.nn.Module) -> None:
+        """Puts the averages in the place of what is not trained, such as batch statistics."""
+        trained = {name for name, value in model.named_parameters() if value.requires_grad}
+        for name, value in model.state_dict().items():
+            if name not in trained:
+                value.copy_(self.state[name])
+
 
 def fit(
     model: torch.nn.Module,
@@ -132,14 +140,15 @@ def fit(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-            if not torch.isfinite(norm):
-                continue  # one broken batch must not end hours of work
-            optimiser.step()
-            average.update(model, step)
-            seen += 1
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value
-            if (step + 1) % 100 == 0:
+            if torch.isfinite(norm):
+                optimiser.step()
+                average.update(model, step)
+                seen += 1
+                for name, value in parts.items():
+                    sums[name] = sums.get(name, 0.0) + value
+            else:  # one broken batch must not end hours of work
+                average.restore_statistics(model)
+            if (step + 1) % 100 == 0 and seen:
                 means = {name: value / seen for name, value in sums.items()}
                 speed = seen / (time.monotonic() - began)
                 log.writerow([step + 1, *(f"{v:.5f}" for v in means.values()), f"{speed:.3f}"])

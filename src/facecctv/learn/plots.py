@@ -46,10 +46,9 @@ def precision_recall(report: DetectorReport) -> dict[str, bytes]:
         known = "no faces" if math.isnan(overall) else f"AP {overall:.3f}"
         label = f"{condition.name}: {known}"
         # Down to the axis: what recall is reached at all should be seen.
-        recall = [0.0, *condition.curve.recall, *condition.curve.recall[-1:]]
-        precision = [*condition.curve.precision[:1], *condition.curve.precision, 0.0]
-        if len(recall) < 2 or math.isnan(recall[1]):
-            recall, precision = [], []
+        curve = condition.curve
+        recall = [*(0.0 for _ in curve.recall[:1]), *curve.recall, *curve.recall[-1:]]
+        precision = [*curve.precision[:1], *curve.precision, *(0.0 for _ in curve.recall[:1])]
         axes.plot(recall, precision, color=colour, linestyle=dashes, linewidth=1.8, label=label)
         point = condition.at_threshold
         axes.plot([point.recall], [point.precision], "o", color=colour, markersize=6)

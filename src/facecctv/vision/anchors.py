@@ -73,5 +73,6 @@ def decode_boxes(raw: Floats, points: Floats, strides: Floats) -> Floats:
 
 
 def decode_landmarks(raw: Floats, points: Floats, strides: Floats) -> Floats:
-    """(K, 10) raw offsets -> (K, 5, 2) in pixels."""
-    return points[:, None] + raw.reshape(-1, 5, 2) * strides[:, None, None]
+    """(K, 2 L) raw offsets -> (K, L, 2) in pixels; faces have five landmarks, bodies none."""
+    offsets = raw.reshape(len(raw), raw.shape[1] // 2, 2)
+    return points[:, None] + offsets * strides[:, None, None]

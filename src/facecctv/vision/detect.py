@@ -62,8 +62,8 @@ class DetectOptions:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise SettingError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if self.min_face < 0:
-            raise SettingError(f"the least face height must not be negative: {self.min_face}")
+        if not 0 <= self.min_face < math.inf:
+            raise SettingError(f"the least face height is 0 or more pixels, not {self.min_face}")
         if not 0 < self.overlap < 1:
             raise SettingError(f"overlap must lie between 0 and 1, not {self.overlap}")
 

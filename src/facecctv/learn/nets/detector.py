@@ -38,27 +38,43 @@ class DetectorNet:
         H and W must be multiples of 32. Each map is (N, 15 * predictions, H / s, W / s).
         """
         picture = keras.Input((3, None, None), name="picture")
-        x = ConvNorm(self.stem, stride=2)(picture)
-        x = ConvNorm(self.quarter, stride=2)(x)
+        convolve = _Convolutions()
+        x = convolve(picture, self.stem, stride=2)
+        x = convolve(x, self.quarter, stride=2)
         levels = []
         for width, blocks in zip(self.widths, self.blocks, strict=True):
-            x = ConvNorm(width, stride=2)(x)
+            x = convolve(x, width, stride=2)
             for _ in range(blocks):
-                x = _residual(x, width)
+                x = _residual(x, width, convolve)
             levels.append(x)
         coarse = None
         outputs = []
         for stride, level in zip((32, 16, 8), reversed(levels), strict=True):
-            x = ConvNorm(self.neck, kernel=1, activate=False)(level)
+            x = convolve(level, self.neck, kernel=1, activate=False)
             if coarse is not None:
                 x = UpsampleAdd()(coarse, x)
-            coarse = ConvNorm(self.neck)(x)
-            outputs.append(_head(ConvNorm(self.neck)(coarse), stride))
+            coarse = convolve(x, self.neck)
+            outputs.append(_head(convolve(coarse, self.neck), stride))
         return keras.Model(picture, outputs[::-1], name="detector")
 
 
-def _residual(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    y = ConvNorm(width, activate=False)(ConvNorm(width)(x))
+class _Convolutions:
+    """Numbers the convolutions of one network.
+
+    Checkpoints name weights by their layers, and Keras' own numbers go on from network to network.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, x: keras.KerasTensor, width: int, **options: Any) -> keras.KerasTensor:
+        name = f"conv_norm_{self._count}" if self._count else "conv_norm"
+        self._count += 1
+        return ConvNorm(width, name=name, **options)(x)
+
+
+def _residual(x: keras.KerasTensor, width: int, convolve: _Convolutions) -> keras.KerasTensor:
+    y = convolve(convolve(x, width), width, activate=False)
     return layers.ReLU(autocast=False)(layers.Add(autocast=False)([x, y]))
 
 

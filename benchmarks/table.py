@@ -1,0 +1,64 @@
+"""Results as the table in README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+
+def markdown(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    rows = []
+    for name, part in result["detect"].items():
+        rows.append((f"Faces in a {name} picture in memory", _detection(part, name == "VGA")))
+    start = result["start"]
+    rows.append(("`facecctv detect` on one VGA file, whole process", _seconds(start["detect_vga"])))
+    for name, part in result["files"].items():
+        rows.append((f"`facecctv detect` on one {name} JPEG, whole process", _file(part)))
+    rows.append(("`facecctv --help`, whole process", _seconds(start["help"])))
+    rows.append(("`import facecctv`", _seconds(start["import"])))
+    head = (
+        f"Measured with `make bench` on {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['threads_used']} threads; medians."
+    )
+    lines = [
+        head,
+        "",
+        "| What | Result |",
+        "|---|---|",
+        *(f"| {what} | {text} |" for what, text in rows),
+    ]
+    return "\n".join(lines)
+
+
+NOT_MEASURED = "not measured"
+
+
+def _detection(part: dict[str, Any] | None, in_parts: bool) -> str:
+    if part is None:
+        return NOT_MEASURED
+    text = f"{part['total_ms']:.1f} ms ({part['faces']} faces: {part['faces_per_second']:.0f}/s)"
+    if in_parts:
+        text += f"; network {part['network_ms']:.1f} ms, the rest {part['rest_ms']:.1f} ms"
+    return text
+
+
+def _file(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return NOT_MEASURED
+    return f"{part['whole_seconds']:.1f} s, at most {part['peak_mb']:.0f} MB of memory"
+
+
+def _seconds(part: dict[str, Any] | None) -> str:
+    return NOT_MEASURED if part is None else f"{part['seconds']:.2f} s"
+
+
+def fill(readme: Path, text: str) -> None:
+    """Puts the text between the two marks; ValueError where they are not there once, in order."""
+    whole = readme.read_text()
+    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(BEGIN) > whole.index(END):
+        raise ValueError(f"{readme.name} needs {BEGIN} and {END}, once each and in this order")
+    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")

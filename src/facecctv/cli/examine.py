@@ -1,0 +1,134 @@
+"""`facecctv examine`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facecctv import build
+from facecctv.cli import batch, options, outputs, page, pictures
+from facecctv.image import Limits, Picture, shown, write_atomic
+from facecctv.pipeline import Pipeline
+from facecctv.schema import Files, Result
+from facecctv.types import Portrait
+
+
+def examine(
+    inputs: options.Inputs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(
+        "facecctv-results"
+    ),
+    as_json: options.Json = False,
+    threshold: options.Threshold = None,
+    min_face: options.MinFace = 0.0,
+    tiles: options.Tiles = "auto",
+    enlarge: options.Enlarge = "auto",
+    model: options.Model = build.FACE_DETECTOR,
+    debug: options.Debug = False,
+) -> int:
+    """Find the faces in pictures, cut them out, and say what each is good enough for.
+
+    Writes for each picture a folder with its crops, the picture with its faces outlined, a contact
+    sheet and result.json, and over all of them OUT/index.html to look at.
+    """
+    how = options.look(threshold, min_face, tiles, enlarge)
+    found = options.sources(inputs, out)
+    settings = options.environment()
+    detector = build.detector(settings, how, model)
+    _ = detector.card  # a model that cannot be used is no fault of any input
+    pipeline = build.examination(detector)
+    with outputs.workshop(out) as workshop:
+        job = _Job(pipeline, build.limits(settings), found, out, workshop)
+        try:
+            status = batch.run(found, job, _describe, as_json=as_json, debug=debug)
+        finally:  # what was done before an interruption is there to be looked at
+            write_atomic(out / outputs.INDEX, page.render(out).encode())
+    if not as_json:
+        _say_where(out, job)
+    return status
+
+
+class _Job:
+    """Examines one picture after the other; counts what was found."""
+
+    def __init__(
+        self, pipeline: Pipeline, limits: Limits, sources: list[str], out: Path, workshop: Path
+    ) -> None:
+        self._pipeline, self._limits = pipeline, limits
+        self._sources, self._out, self._workshop = sources, out, workshop
+        self._names = outputs.Names(reserved=[outputs.INDEX])
+        self.pictures = 0
+        self.grades: Counter[str] = Counter()
+
+    def __call__(self, source: str) -> Result:
+        picture = pictures.read_picture(source, self._limits)
+        portraits = self._pipeline.image(picture.image)
+        name = self._names.give(source, lambda name: self._is_taken(name, picture.sha256))
+        made = self._workshop / name
+        result = self._write(made, source, picture, portraits)
+        outputs.check_unchanged(source, picture.sha256)
+        outputs.publish(made, self._out / name)
+        self.pictures += 1
+        self.grades.update(pictures.grade(p.quality) for p in portraits if p.quality)
+        return result
+
+    def _is_taken(self, name: str, sha256: str) -> bool:
+        target = self._out / name
+        if not target.exists() and not target.is_symlink():
+            return False
+        earlier = outputs.result_in(target)
+        same = earlier is not None and earlier.get("sha256") == sha256
+        return not same or outputs.holds_source(target, self._sources)
+
+    def _write(
+        self, made: Path, source: str, picture: Picture, portraits: list[Portrait]
+    ) -> Result:
+        sha256, name = picture.sha256, made.name
+        outputs.folder(made / "crops")
+        pictures.write_annotated(made / "annotated.png", picture.image, portraits, sha256)
+        crops = pictures.write_crops(made / "crops", "", portraits, sha256)
+        sheets = pictures.write_sheets(made, portraits, sha256)
+        files = Files(
+            annotated=f"{name}/annotated.png",
+            crops=tuple(f"{name}/crops/{crop}" for crop in crops),
+            sheets=tuple(f"{name}/{sheet}" for sheet in sheets),
+        )
+        size = (picture.width, picture.height)
+        result = Result.of(source, sha256, size, portraits, files=files)
+        write_atomic(made / outputs.RESULT, f"{result.to_json()}\n".encode())
+        return result
+
+
+def _describe(result: Result) -> str:
+    if not result.faces:
+        return "no faces"
+    uses = [face.quality.usable_for for face in result.faces if face.quality]
+    grades = Counter(use[-1] if use else pictures.UNUSABLE for use in uses)
+    return f"{_faces(len(result.faces))} ({_list(grades)})"
+
+
+def _faces(count: int) -> str:
+    return "1 face" if count == 1 else f"{count} faces"
+
+
+def _list(grades: Counter[str]) -> str:
+    """The best grade first."""
+    order = [*pictures.GRADE_COLOURS, pictures.UNUSABLE]
+    return ", ".join(f"{grades[grade]} {grade}" for grade in order if grades[grade])
+
+
+def _say_where(out: Path, job: _Job) -> None:
+    if not job.pictures:
+        return
+    faces = job.grades.total()
+    where = shown(out / outputs.INDEX)
+    many = "1 picture" if job.pictures == 1 else f"{job.pictures} pictures"
+    print(f"\n{many}, {_faces(faces)}. Open {where}", file=sys.stderr)
+    if faces:
+        print(f"As JSON: facecctv examine … --json, or {shown(out)}/*/result.json", file=sys.stderr)
+    else:
+        print("To look harder, try a lower --threshold, such as 0.2.", file=sys.stderr)

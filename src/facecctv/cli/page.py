@@ -1,0 +1,114 @@
+"""One static page over all results in a folder: opens in any browser, asks nothing of a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from facecctv import __version__
+from facecctv.cli.outputs import RESULT, result_in
+from facecctv.cli.pictures import UNUSABLE
+from facecctv.schema import Face, Result
+
+_STYLE = """
+:root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#1b1e24;--dim:#5b6472;
+--line:#dfe3e8;--good:#0a7a45;--fair:#8a5a00;--poor:#b3261e;--none:#5b6472}
+@media(prefers-color-scheme:dark){:root{--ground:#16181c;--card:#24272d;--text:#f4f6f8;
+--dim:#a8aeb8;--line:#383d46;--good:#40dc82;--fair:#ffbe3c;--poor:#ff7a72;--none:#a8aeb8}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:76rem;padding:1.5rem 1rem 3rem;background:var(--ground);
+color:var(--text);font:16px/1.5 system-ui,sans-serif}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:0;overflow-wrap:anywhere}
+p{margin:.2rem 0}.dim{color:var(--dim);font-size:.875rem}a{color:inherit}
+section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;
+padding:1rem;margin-top:1.25rem}
+.scene{display:block;max-width:100%;max-height:70vh;border-radius:.5rem;margin:.75rem 0}
+ul{list-style:none;margin:0;padding:0;display:grid;gap:.75rem;
+grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
+li{display:flex;gap:.75rem;border:1px solid var(--line);border-radius:.5rem;padding:.6rem}
+li img{width:6rem;height:6rem;object-fit:contain;background:#0003;border-radius:.25rem;
+image-rendering:pixelated;flex:none}
+.grade{font-weight:600}.identification,.recognition{color:var(--good)}
+.observation{color:var(--fair)}.presence{color:var(--poor)}.unusable{color:var(--none)}
+"""
+_NOTE = (
+    "A grade says what the pixels of a face are good enough for; it names nobody. "
+    "Faces can be missed and things can be mistaken for faces: look at the picture."
+)
+
+
+def render(out: Path) -> str:
+    """The page for every result of `examine` in the folder, by name; names are escaped."""
+    found = list(_results(out))
+    faces = sum(len(result.faces) for _, result in found)
+    sections = "\n".join(_section(folder, result) for folder, result in found)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>Faces found</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{_number(faces, "face")} in {_number(len(found), "picture")}</h1>
+<p class="dim">{_NOTE}</p>
+{sections}
+<p class="dim">FaceCCTV {__version__}</p>
+</body>
+</html>
+"""
+
+
+def _results(out: Path) -> Iterator[tuple[str, Result]]:
+    for folder in sorted(out.iterdir()):
+        if folder.name.startswith(".") or result_in(folder) is None:
+            continue
+        try:
+            yield folder.name, Result.model_validate_json((folder / RESULT).read_bytes())
+        except ValidationError:
+            # Of another version: shown by that version's own page only.
+            continue
+
+
+def _section(folder: str, result: Result) -> str:
+    source, at = escape(result.source), _link(folder)
+    cards = "\n".join(_card(at, number, face) for number, face in enumerate(result.faces, 1))
+    body = f"<ul>\n{cards}\n</ul>" if result.faces else "<p>No faces found.</p>"
+    return f"""<section>
+<h2>{source}</h2>
+<p class="dim">{result.width} x {result.height} px · SHA-256 {result.sha256[:16]}… ·
+<a href="{at}/sheet.png">contact sheet</a> · <a href="{at}/{RESULT}">{RESULT}</a></p>
+<a href="{at}/annotated.png"><img class="scene" src="{at}/annotated.png" loading="lazy"
+width="{result.width}" height="{result.height}" style="height:auto;width:auto"
+alt="{source} with its faces outlined"></a>
+{body}
+</section>"""
+
+
+def _card(at: str, number: int, face: Face) -> str:
+    crop = f"{at}/crops/face-{number:02}.png"
+    height = f"{face.box.y_max - face.box.y_min:.0f} px high"
+    grade, verdict = UNUSABLE, ""
+    if face.quality is not None:
+        grade = face.quality.usable_for[-1] if face.quality.usable_for else UNUSABLE
+        verdict = escape(face.quality.verdict)
+    mark = "unusable" if grade == UNUSABLE else grade
+    return f"""<li><a href="{crop}"><img src="{crop}" loading="lazy" alt="Face {number}"></a>
+<div><p><span class="grade {mark}">{number} · {grade.capitalize()}</span></p>
+<p class="dim">{height} · score {face.box.probability:.2f}</p>
+<p class="dim">{verdict}</p></div></li>"""
+
+
+def _link(folder: str) -> str:
+    return quote(os.fsencode(folder))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,85 @@
+"""What the picture commands share: reading, crops, annotated pictures, contact sheets."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from facecctv.cli.outputs import provenance
+from facecctv.draw import AMBER, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
+from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
+from facecctv.types import Image, Portrait, Quality
+
+GRADE_COLOURS: dict[str, Colour] = {
+    "identification": GREEN,
+    "recognition": GREEN,
+    "observation": AMBER,
+    "presence": RED,
+}
+UNUSABLE = "not usable"
+_PER_SHEET = 48
+_SHEET_SIDE = 280
+_LINE = 30
+"""Characters that fit a card of this side, about."""
+
+
+def read_picture(source: str, limits: Limits) -> Picture:
+    """The picture; errors leave the naming of the file to whoever prints them."""
+    return decode(read_bytes(source, limits), limits)
+
+
+def grade(quality: Quality) -> str:
+    """The most demanding use that the face is good enough for."""
+    return quality.usable_for[-1] if quality.usable_for else UNUSABLE
+
+
+def annotated(image: Image, portraits: Sequence[Portrait]) -> Image:
+    """The picture with its faces outlined, numbered and graded (by score where not judged)."""
+    labels, colours = [], []
+    for number, portrait in enumerate(portraits, 1):
+        quality = portrait.quality
+        word = f"{portrait.face.score:.2f}" if quality is None else grade(quality)
+        labels.append(f"{number}  {word}")
+        colours.append(GREEN if quality is None else GRADE_COLOURS.get(word, GREY))
+    return outline(image, [portrait.face for portrait in portraits], labels, colours)
+
+
+def write_crops(path: Path, prefix: str, portraits: Sequence[Portrait], sha256: str) -> list[str]:
+    """Writes each face's native pixels as PREFIXface-01.png and so on; returns the names."""
+    names: list[str] = []
+    for number, portrait in enumerate(portraits, 1):
+        if portrait.crop is None:
+            raise ValueError("a portrait without crop")
+        crop = portrait.crop
+        words = provenance(sha256) | {"Crop": f"from column {crop.x}, row {crop.y}"}
+        names.append(f"{prefix}face-{number:02}.png")
+        write_atomic(path / names[-1], encode(crop.image, metadata=words))
+    return names
+
+
+def write_annotated(path: Path, image: Image, portraits: Sequence[Portrait], sha256: str) -> None:
+    """Writes the annotated picture as PNG."""
+    write_atomic(path, encode(annotated(image, portraits), metadata=provenance(sha256)))
+
+
+def write_sheets(path: Path, portraits: Sequence[Portrait], sha256: str) -> list[str]:
+    """Writes sheet.png, sheet-2.png and so on into a folder; returns the names."""
+    cells = [_cell(number, portrait) for number, portrait in enumerate(portraits, 1)]
+    names: list[str] = []
+    for start in range(0, max(1, len(cells)), _PER_SHEET):
+        sheet = contact_sheet(cells[start : start + _PER_SHEET], side=_SHEET_SIDE)
+        names.append(f"sheet-{len(names) + 1}.png" if names else "sheet.png")
+        write_atomic(path / names[-1], encode(sheet, metadata=provenance(sha256)))
+    return names
+
+
+def _cell(number: int, portrait: Portrait) -> Cell:
+    crop, quality = portrait.crop, portrait.quality
+    if crop is None or quality is None:
+        raise ValueError("a contact sheet shows crops and what they are usable for")
+    word = grade(quality)
+    sizes = f"{quality.face_px:.0f} px high, {quality.inter_eye_px:.0f} px eye to eye"
+    verdict = textwrap.wrap(quality.verdict, _LINE, max_lines=5, placeholder=" …")
+    title = f"{number}  {word.capitalize()}"
+    return Cell(crop.image, title, (sizes, *verdict), GRADE_COLOURS.get(word, GREY))
