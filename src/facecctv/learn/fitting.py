@@ -322,6 +322,7 @@ def _state(model: keras.Model, progress: _Progress) -> dict[str, Any]:
         "weights": _values(_weights(model)),
         "optimiser": _values(model.optimizer.variables),
         "progress": asdict(progress),
+        "chance": torch.get_rng_state(),  # dropout draws from it
     }
 
 
@@ -351,6 +352,7 @@ def _resume(folder: Path, model: keras.Model, phase: _Phase) -> _Progress:
     phase.enter(progress.epoch if progress.step else max(0, progress.epoch - 1))
     _assign(_weights(model), state["weights"], folder)
     _assign(model.optimizer.variables, state["optimiser"], folder)
+    torch.set_rng_state(state["chance"])
     return progress
 
 
@@ -393,13 +395,15 @@ def _log(path: Path, history: Sequence[Row]) -> None:
     write_atomic(path, text.getvalue().encode())
 
 
-def predict(model: keras.Model, pictures: np.ndarray, batch: int = 32) -> list[np.ndarray]:
-    """Outputs (dict values in order, or the one) for (N, H, W, 3) uint8 pictures, float32."""
+def predict(
+    model: keras.Model, pictures: np.ndarray, names: Sequence[str] = (), batch: int = 32
+) -> list[np.ndarray]:
+    """Outputs, float32, for (N, H, W, 3) uint8 pictures: those of these names, or the only one."""
     parts: list[list[np.ndarray]] = []
     with torch.no_grad():
         for start in range(0, len(pictures), batch):
             x = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch])).float()
             out = model(x, training=False)
-            values = list(out.values()) if isinstance(out, dict) else [out]
-            parts.append([v.float().numpy() for v in values])
+            values = [out[name] for name in names] if names else [out]
+            parts.append([value.float().numpy() for value in values])
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

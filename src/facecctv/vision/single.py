@@ -65,13 +65,10 @@ class SingleFaceDetector:
         scores, boxes = self._session.run(network_input([b[0] for b in boxed], self.card))
         results = []
         for image, (_, scale, dx, dy), score, box in zip(images, boxed, scores, boxes, strict=True):
-            place = (np.asarray(box, np.float32) * (width, height, width, height)) - (
-                dx,
-                dy,
-                dx,
-                dy,
-            )
-            results.append(self._faces(image, place / scale, float(score[0])))
+            sides, shift = (width, height, width, height), (dx, dy, dx, dy)
+            place = np.asarray(box, np.float32) * np.array(sides, np.float32)
+            place = (place - np.array(shift, np.float32)) / np.float32(scale)
+            results.append(self._faces(image, place, float(score[0])))
         return results
 
     def _faces(self, image: Image, box: Floats, score: float) -> list[Face]:

@@ -104,7 +104,7 @@ def train(
 def judge(model: keras.Model, data: SingleFaces) -> SingleOutcome:
     """What the network says of every picture, beside the truth."""
     pictures = resized(data.pictures, model.input_shape[1])
-    scores, boxes = predict(model, pictures)
+    scores, boxes = predict(model, pictures, (FACE, BOX))
     return single_outcome(data.names, scores[:, 0], boxes, data.faces, data.boxes)
 
 
