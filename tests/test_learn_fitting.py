@@ -10,12 +10,10 @@ import keras
 import numpy as np
 
 from facecctv.errors import InputError, OutputError, SettingError
+from facecctv.learn.checkpoint import BEST, CHECKPOINT, load_best, save
 from facecctv.learn.fitting import (
-    BEST,
-    CHECKPOINT,
     Lesson,
     Training,
-    load_best,
     read_log,
     read_settings,
     teach,
@@ -110,12 +108,12 @@ def test_full_disk_leaves_the_checkpoint_before(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
-        from facecctv.learn.fitting import _Progress, _save, _state
+        from facecctv.learn.fitting import _Progress, _state
 
         taught = lesson()
         taught.model.compile(optimizer="adam", loss="mse")
         with pytest.raises(OutputError, match="cannot be written"):
-            _save(tmp_path / CHECKPOINT, _state(taught.model, _Progress()))
+            save(tmp_path / CHECKPOINT, _state(taught.model, _Progress()))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)

@@ -27,9 +27,19 @@ import torch
 
 from facecctv.errors import InputError, OutputError, SettingError
 from facecctv.image.files import shown, write_atomic
+from facecctv.learn.checkpoint import (
+    BEST,
+    CHECKPOINT,
+    assign,
+    load_best,
+    read,
+    save,
+    values,
+    weights,
+)
 from facecctv.learn.watching import Silent, Watcher
 
-CHECKPOINT, BEST, LOG, SETTINGS = "checkpoint.pt", "best.pt", "log.csv", "settings.json"
+LOG, SETTINGS = "log.csv", "settings.json"
 _FREE = {"threads", "workers", "save_minutes"}  # of no influence on what is learnt
 
 Row = dict[str, float]
@@ -158,7 +168,7 @@ def teach(
             progress.step += 1
             watcher.step(progress.epoch, progress.step, _means(progress.sums, progress.step))
             if time.monotonic() - saved > 60 * training.save_minutes:
-                _save(folder / CHECKPOINT, _state(lesson.model, progress))
+                save(folder / CHECKPOINT, _state(lesson.model, progress))
                 saved = time.monotonic()
         progress.seconds += time.monotonic() - began
         row = {"epoch": progress.epoch + 1, "seconds": round(progress.seconds, 1)}
@@ -166,19 +176,14 @@ def teach(
         row |= {f"val_{name}": value for name, value in lesson.measure(lesson.model).items()}
         better = _finish_epoch(progress, row, lesson.score(row))
         if better:
-            _save(folder / BEST, {"weights": _values(_weights(lesson.model))})
-        _save(folder / CHECKPOINT, _state(lesson.model, progress))
+            save(folder / BEST, {"weights": values(weights(lesson.model))})
+        save(folder / CHECKPOINT, _state(lesson.model, progress))
         saved = time.monotonic()
         _log(folder / LOG, progress.history)
         watcher.epoch(row, better)
     watcher.end(stopped=progress.epoch < training.epochs)
     load_best(lesson.model, folder)
     return progress.history
-
-
-def load_best(model: keras.Model, folder: Path) -> None:
-    """Gives the model the best weights of a run. Raises InputError where there are none."""
-    _assign(_weights(model), _read(folder / BEST)["weights"], folder)
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -298,60 +303,25 @@ def _finish_epoch(progress: _Progress, row: Row, score: float) -> bool:
     return better or len(progress.history) == 1
 
 
-def _weights(model: keras.Model) -> list[Any]:
-    """All state of the network, seeds of dropout with it, in a fixed order."""
-    passing = {id(v) for v in model.metrics_variables}
-    if getattr(model, "optimizer", None) is not None:
-        passing |= {id(v) for v in model.optimizer.variables}
-    return [v for v in model.variables if id(v) not in passing]
-
-
-def _values(variables: Sequence[Any]) -> list[torch.Tensor]:
-    return [torch.as_tensor(v.value).detach().clone() for v in variables]
-
-
-def _assign(variables: Sequence[Any], values: Sequence[torch.Tensor], folder: Path) -> None:
-    if [tuple(v.shape) for v in variables] != [tuple(v.shape) for v in values]:
-        raise SettingError(f"{shown(folder)}: holds a run of another network")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _state(model: keras.Model, progress: _Progress) -> dict[str, Any]:
     return {
-        "weights": _values(_weights(model)),
-        "optimiser": _values(model.optimizer.variables),
+        "weights": values(weights(model)),
+        "optimiser": values(model.optimizer.variables),
         "progress": asdict(progress),
         "chance": torch.get_rng_state(),  # dropout draws from it
     }
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all: the checkpoint before stays until the new one is on the disk."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(torch.load(path, weights_only=True))
-    except OSError as error:
-        raise InputError(f"{shown(path)}: {error.strerror}") from error
-    except Exception as error:  # torch raises whatever its unpickler meets
-        raise InputError(f"{shown(path)}: damaged; remove it to start anew") from error
 
 
 def _resume(folder: Path, model: keras.Model, phase: _Phase) -> _Progress:
     if not (folder / CHECKPOINT).exists():
         phase.enter(0)
         return _Progress()
-    state = _read(folder / CHECKPOINT)
+    state = read(folder / CHECKPOINT)
     progress = _Progress(**state["progress"])
     # A finished phase leaves the optimiser of that phase in the checkpoint.
     phase.enter(progress.epoch if progress.step else max(0, progress.epoch - 1))
-    _assign(_weights(model), state["weights"], folder)
-    _assign(model.optimizer.variables, state["optimiser"], folder)
+    assign(weights(model), state["weights"], folder)
+    assign(model.optimizer.variables, state["optimiser"], folder)
     torch.set_rng_state(state["chance"])
     return progress
 

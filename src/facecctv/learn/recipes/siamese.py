@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from facecctv.errors import SettingError
+from facecctv.learn.checkpoint import load_best
 from facecctv.learn.data.dataset import Labelled, Pictures
 from facecctv.learn.data.persons import (
     PairSource,
@@ -27,7 +28,7 @@ from facecctv.learn.data.persons import (
     load_people,
 )
 from facecctv.learn.export import check_parity, export
-from facecctv.learn.fitting import Lesson, Row, Source, Training, load_best, predict, teach
+from facecctv.learn.fitting import Lesson, Row, Source, Training, predict, teach
 from facecctv.learn.nets.backbone import NONE
 from facecctv.learn.nets.siamese import Distance, EmbedderNet, pair_classifier, pair_distance
 from facecctv.learn.outcomes import PairOutcome, pair_outcome

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import torch
 
+from facecctv.learn.checkpoint import load_best
 from facecctv.learn.data.dataset import Labelled, Pictures
 from facecctv.learn.data.single import (
     SPARE,
@@ -27,7 +28,7 @@ from facecctv.learn.data.single import (
     usable,
 )
 from facecctv.learn.export import check_parity, export
-from facecctv.learn.fitting import Lesson, Row, Training, load_best, predict, teach
+from facecctv.learn.fitting import Lesson, Row, Training, predict, teach
 from facecctv.learn.nets.backbone import NONE
 from facecctv.learn.nets.vgg16 import BOX, FACE, TwoHeadNet
 from facecctv.learn.outcomes import SingleOutcome, single_outcome
