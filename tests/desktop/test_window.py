@@ -70,7 +70,9 @@ class Guide:
         return value
 
     def press(self, text):
-        find = f"[...document.querySelectorAll('button')].find(b => b.textContent.includes({text!r}))"
+        find = (
+            f"[...document.querySelectorAll('button')].find(b => b.textContent.includes({text!r}))"
+        )
         self.until(f"!!{find}")
         # Later, as the page waits for a dialog and this call must not.
         self.js(f"setTimeout(() => {find}.click()), 1")

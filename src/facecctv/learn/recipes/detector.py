@@ -135,14 +135,22 @@ def collate(samples: list[Sample], size: int, levels: Mapping[int, int]) -> Batc
 
 
 def step_loss(
-    loss: DetectionLoss, levels: Mapping[int, int] = FACE_LEVELS
+    loss: DetectionLoss,
+    levels: Mapping[int, int] = FACE_LEVELS,
+    *,
+    normalise_by_batch: bool = True,
 ) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
-    """The loss of one batch, from pictures to number."""
+    """The loss of one batch, from pictures to number.
+
+    `normalise_by_batch` false is for weights that came back from an export (nets/folded.py).
+    """
 
     def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
         pictures = batch["pictures"].float().div_(255)
         size = pictures.shape[-1]
-        maps = model(pictures.contiguous(memory_format=torch.channels_last), training=True)
+        maps = model(
+            pictures.contiguous(memory_format=torch.channels_last), training=normalise_by_batch
+        )
         layout = grid(size, size, levels)
         points, strides = torch.tensor(layout.points), torch.tensor(layout.strides)
         with torch.autocast("cpu", enabled=False):
