@@ -15,7 +15,7 @@ from facecctv.learn.loop import Schedule
 from facecctv.learn.recipes import fast
 from facecctv.models.card import Card
 from facecctv.models.session import Session
-from facecctv.vision.detect import Detector, DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
 
 SHIPPED = (Path(facecctv.__file__).parent / "models/shipped/face-detector.onnx").read_bytes()
 SHORT = fast.FastRecipe(
