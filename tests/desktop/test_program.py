@@ -179,8 +179,10 @@ def test_without_the_web_app_it_says_how_to_build_it(start, web):
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err.splitlines() == [
-        "facecctv: the web app is not built into this installation: 'make app' in a checkout "
-        "builds it"
+        (
+            "facecctv: the web app is not built into this installation: 'make app' in a checkout "
+            "builds it"
+        )
     ]
 
 

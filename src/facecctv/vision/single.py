@@ -100,7 +100,8 @@ def network_input(images: Sequence[Image], card: Card) -> Floats:
         pixels = pixels[..., ::-1]
     low, high = wanted.value_range
     pixels = pixels * np.float32((high - low) / 255) + np.float32(low)
-    pixels = (pixels - np.array(wanted.mean, np.float32)) / np.array(wanted.std, np.float32)
+    mean, std = np.array(wanted.mean, np.float32), np.array(wanted.std, np.float32)
+    pixels = np.asarray((pixels - mean) / std, np.float32)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2) if wanted.layout == "NCHW" else pixels)
 
 

@@ -58,7 +58,7 @@ class Recipe:
 REFINEMENT = Recipe(
     mosaic=Mosaic(small_bias=0.7, degrade=0.5, negative=0.15),
     loss=DetectionLoss(box=4.0, landmarks=4.0),
-    schedule=Schedule(steps=5_600, learning_rate=8e-4, warm_up=200, average=0.999, seed=1),
+    schedule=Schedule(steps=4_200, learning_rate=8e-4, warm_up=200, average=0.999, seed=1),
     sizes=(320, 416),
 )
 """A second, shorter phase from the averaged weights of the first: precise boxes and landmarks,
