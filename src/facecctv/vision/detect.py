@@ -58,7 +58,7 @@ class DetectOptions:
     """`off`: one look at each resolution, whole; needs more memory for large pictures."""
     enlarge: Switch = "auto"
     """`off`: small pictures are not enlarged, and faces under about 8 px get lost."""
-    overlap: float = 0.4
+    overlap: float = 0.5
     """Intersection over union from which two boxes are one face."""
 
     def __post_init__(self) -> None:
