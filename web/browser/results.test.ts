@@ -14,7 +14,7 @@ async function visitor(options: BrowserContextOptions = {}): Promise<Visit> {
   await visit.page.addInitScript(
     (saved) =>
       localStorage.getItem('facecctv.settings') ?? localStorage.setItem('facecctv.settings', saved),
-    JSON.stringify({ threshold: 0.15 }),
+    JSON.stringify({ threshold: 0.25 }),
   );
   return visit;
 }
@@ -49,7 +49,7 @@ test.each(LOOKS)(
     ).toBeGreaterThan(8);
     await visit.accessible();
     await visit.fits();
-    await visit.shot(`results-${look}`);
+    await visit.shot(`results-${look}`, false);
 
     await visit.page.getByTestId('card').first().getByRole('button').first().click();
     await visit.page.getByRole('dialog').getByText('As recorded').waitFor();
@@ -58,7 +58,7 @@ test.each(LOOKS)(
     for (let step = 0; step < 5; step++) await divide.press('ArrowLeft');
     expect(await divide.inputValue()).toBe('45');
     await visit.accessible();
-    await visit.shot(`face-${look}`);
+    await visit.shot(`face-${look}`, false);
     await visit.close();
   },
 );
@@ -93,7 +93,7 @@ test('everything is saved with its record, without what was left out', async () 
   await visit.page.getByRole('button', { name: 'Face 1: Leave out' }).click();
   await visit.page.getByRole('button', { name: 'Save all' }).click();
   await visit.accessible();
-  await visit.shot('save');
+  await visit.shot('save', false);
   const download = visit.page.waitForEvent('download');
   await visit.page.getByRole('button', { name: /^ZIP with/ }).click();
   const [name, data] = await contents(download);
@@ -133,7 +133,7 @@ test('a face is added by mouse, and by keys', async () => {
   await visit.page.getByRole('button', { name: 'Add a face by hand' }).click();
   const stage = visit.page.getByRole('application');
   await visit.accessible();
-  await visit.shot('drawing');
+  await visit.shot('drawing', false);
   const frame = (await stage.boundingBox())!;
   await visit.page.mouse.move(frame.x + 10, frame.y + 10);
   await visit.page.mouse.down();
@@ -165,7 +165,7 @@ test('several pictures are worked through, and one bad one does not stop the res
   ]);
   await visit.page.getByRole('button', { name: 'Remove all' }).waitFor();
   await visit.accessible();
-  await visit.shot('several');
+  await visit.shot('several', false);
   await visit.page.getByRole('button', { name: /notes.jpg/ }).click();
   await visit.page.getByText('This is not a picture that can be read').waitFor();
   await visit.page.getByRole('button', { name: /noisy.jpg/ }).click();

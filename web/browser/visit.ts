@@ -71,7 +71,10 @@ export class Visit {
       });
       return violations
         .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.any[0]?.message}`).join(' | ')}`);
+        .map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map((node) => `${node.html} ${node.any[0]?.message}`).join(' | ')}`,
+        );
     });
     expect(found).toEqual([]);
   }
@@ -84,10 +87,10 @@ export class Visit {
     expect(over).toBeLessThanOrEqual(0);
   }
 
-  async shot(name: string): Promise<void> {
+  async shot(name: string, fullPage = true): Promise<void> {
     if (!SHOTS) return;
     mkdirSync(SHOTS, { recursive: true });
-    await this.page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
+    await this.page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage });
   }
 
   /** Ends the visit; nothing went elsewhere and nothing was complained of. */

@@ -1,7 +1,7 @@
 import type { Face } from '../api/types';
 import { heightOf, type Area } from './geometry';
 
-export const SORTS = ['quality', 'size', 'score', 'place'] as const;
+export const SORTS = ['score', 'quality', 'size', 'place'] as const;
 export const FILTERS = ['all', 'recognition', 'identification', 'excluded'] as const;
 export type Sort = (typeof SORTS)[number];
 export type Filter = (typeof FILTERS)[number];
