@@ -57,7 +57,7 @@ class Memory:
     def settings(self) -> dict[str, Any]:
         """The web app's, as it keeps them."""
         found = self._read().get("settings")
-        return found if _plain(found) else {}
+        return found if isinstance(found, dict) and _plain(found) else {}
 
     def keep_window(self, size: WindowSize) -> None:
         """Raises OutputError if it cannot be written."""
