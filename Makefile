@@ -69,9 +69,9 @@ test: lint test-web ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q
 
 test-web: dev web ## Check the web app: style, types, logic, and its pages in Chromium
-	@cd web && $(NODE) npm run --silent lint
-	@cd web && $(NODE) npm run --silent check
-	@cd web && $(NODE) npm run --silent test
+	@cd web && $(NODE) node --run lint
+	@cd web && $(NODE) node --run check
+	@cd web && $(NODE) node --run test
 
 test-window: dev $(DESKTOP) $(WEB) ## Work the desktop window on a screen in memory (needs Xvfb and xdotool)
 	@$(BIN)/python -m pytest -q -m window tests/desktop
