@@ -17,7 +17,7 @@ def guide():
         time.sleep(0.1)
     window = webview.windows[0]
     for line in sys.stdin:
-        print(json.dumps(window.run_js(line)), flush=True)  # noqa: T201 - to the test
+        print(json.dumps(window.run_js(line)), flush=True)
     window.destroy()
 
 
