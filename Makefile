@@ -31,6 +31,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing FaceCCTV with all that training and testing need (PyTorch: some minutes)"
 	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps compreface-sdk
 	@touch $@ $(BASE)
 
 $(DESKTOP): pyproject.toml constraints.txt | $(BIN)/python

@@ -112,8 +112,11 @@ def plan(width: int, height: int, options: DetectOptions) -> list[Look]:
     """The looks at a picture of this size in pixels, finest first."""
     longest = max(width, height)
     if longest < WORKING_SIZE:
+        if options.enlarge == "off":
+            return [_whole(width, height, 1.0)]
         scale = min(WORKING_SIZE / longest, LARGEST_ENLARGEMENT)
-        return [_whole(width, height, scale if options.enlarge == "auto" else 1.0)]
+        # Enlarged, a face that fills the picture outgrows what the network was trained on.
+        return [_whole(width, height, scale), _whole(width, height, scale / 2)]
     looks: list[Look] = []
     scale = 1.0
     while longest * scale > WORKING_SIZE:
