@@ -1,4 +1,4 @@
-"""The teaching recipes on real pictures: what docs/teach/results.md states.
+"""The teaching recipes on real pictures, with their figures.
 
     python -m benchmarks.teaching --data DATA --out runs/teaching vgg16
     python -m benchmarks.teaching --data DATA --out runs/teaching single

@@ -139,7 +139,7 @@ def test_each_loss_learns_and_its_export_judges_alike(tmp_path, settings):
     vectors = exported.run(others.pictures.astype(np.float32))[0]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
     verdict = compare_pictures(exported, others.pictures[0], others.pictures[0], lambda image: [])
-    assert verdict.same
+    assert verdict.similarity == pytest.approx(comparison_of(card)(vectors[:1], vectors[:1])[0])
     assert verdict.threshold == pytest.approx(outcome.threshold)
 
 

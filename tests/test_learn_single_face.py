@@ -10,7 +10,6 @@ import keras
 from facecctv.errors import InputError, ModelError, ModelNotFound, SettingError
 from facecctv.learn.data.dataset import Labelled, Pictures
 from facecctv.learn.data.single import (
-    VISIBLE,
     PlainSource,
     SingleFaces,
     SingleSource,
@@ -99,24 +98,24 @@ def test_weights_that_cannot_be_had_are_one_clear_line(tmp_path):
 
 
 def test_views_keep_the_face_and_move_its_box_with_it():
-    data = scenes(3, seed=3)
-    box = data.boxes[1]
-    for seed in range(40):
-        view, moved = jiggle(data.pictures[1], box, SIZE, np.random.default_rng(seed))
+    image = np.full((SIZE, SIZE, 3), 114, np.uint8)
+    image[12:30, 20:34] = (230, 40, 40)
+    box = np.float32([20, 12, 34, 30]) / SIZE
+    seen = 0
+    for seed in range(60):
+        view, moved = jiggle(image, box, SIZE, np.random.default_rng(seed))
         assert view.shape == (SIZE, SIZE, 3)
         assert view.dtype == np.uint8
         assert (moved >= 0).all()
         assert (moved <= 1).all()
-        # The face is the brightest thing: its extent is that of the moved box.
-        grey = view.max(axis=2).astype(float)
-        ys, xs = np.nonzero(grey > (grey.min() + grey.max()) / 2)
-        x1, y1, x2, y2 = moved * SIZE
-        if grey[int((y1 + y2) / 2), int((x1 + x2) / 2)] > 114:
-            found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-            assert np.abs(found - moved * SIZE).max() < 3.5
-    area = np.prod(box[2:] - box[:2])
-    assert area > 0
-    assert 0 < VISIBLE < 1
+        redness = view[..., 0].astype(int) - view[..., 2]
+        if redness.max() < 60:  # some views are grey
+            continue
+        seen += 1
+        ys, xs = np.nonzero(redness > redness.max() / 2)
+        found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        np.testing.assert_allclose(found, moved * SIZE, atol=1.5)
+    assert seen > 30
 
 
 def test_views_of_faceless_pictures_stay_faceless_and_no_generator_changes_nothing():
@@ -186,8 +185,8 @@ def test_split_points(values, flags, expected):
 def test_two_heads_learn_a_few_pictures_and_the_export_says_the_same(tmp_path):
     data = scenes(24)
     recipe = single_face.SingleFaceRecipe(
-        net=TwoHeadNet("MobileNet", SIZE, hidden=64, pooling="flatten"),
-        training=Training(epochs=25, batch=8, learning_rate=2e-3, threads=1, seed=1),
+        net=TwoHeadNet("VGG16", SIZE, hidden=64, pooling="flatten"),
+        training=Training(epochs=16, batch=8, learning_rate=2e-4, seed=1),
         weights="none",
         augment=False,
     )
