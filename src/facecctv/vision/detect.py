@@ -39,6 +39,8 @@ OVERLAP = 192
 TRUSTED = 128
 """Longest side, network pixels, of the faces that a tile may report: the overlap holds them with
 something of their surroundings."""
+FROM = 40
+"""Least longer side, network pixels, of the faces that a coarser look may report."""
 MOST = 3000
 """Predictions of one pass that go into non-maximum suppression, at most."""
 SAME_FACE = 0.6
@@ -82,6 +84,8 @@ class Look:
     """Network pixels per picture pixel."""
     largest: float
     """Longest side of a face it may report, pixels of the picture."""
+    smallest: float = 0.0
+    """Least longer side of a face it may report: a finer look sees smaller ones better."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -116,31 +120,34 @@ def plan(width: int, height: int, options: DetectOptions) -> list[Look]:
             return [_whole(width, height, 1.0)]
         scale = min(WORKING_SIZE / longest, LARGEST_ENLARGEMENT)
         # Enlarged, a face that fills the picture outgrows what the network was trained on.
-        return [_whole(width, height, scale), _whole(width, height, scale / 2)]
+        return [_whole(width, height, scale), _whole(width, height, scale / 2, FROM)]
     looks: list[Look] = []
     scale = 1.0
     while longest * scale > WORKING_SIZE:
+        smallest = FROM if scale < 1 else 0.0
         if options.tiles == "auto":
-            looks += _tiles(width, height, scale)
+            looks += _tiles(width, height, scale, smallest)
         else:
-            looks.append(_whole(width, height, scale))
+            looks.append(_whole(width, height, scale, smallest))
         scale /= COARSER
     # The coarsest look takes in everything, however large.
-    looks.append(_whole(width, height, min(1.0, max(scale, WORKING_SIZE / 2 / longest))))
+    last = min(1.0, max(scale, WORKING_SIZE / 2 / longest))
+    looks.append(_whole(width, height, last, FROM if looks else 0.0))
     return looks
 
 
-def _whole(width: int, height: int, scale: float) -> Look:
+def _whole(width: int, height: int, scale: float, smallest: float = 0.0) -> Look:
     everywhere = (-math.inf, -math.inf, math.inf, math.inf)
-    return Look((0, 0, width, height), everywhere, scale, math.inf)
+    return Look((0, 0, width, height), everywhere, scale, math.inf, smallest / scale)
 
 
-def _tiles(width: int, height: int, scale: float) -> Iterator[Look]:
+def _tiles(width: int, height: int, scale: float, smallest: float) -> Iterator[Look]:
     across, down = _spans(width, scale), _spans(height, scale)
     largest = math.inf if len(across) == len(down) == 1 else TRUSTED / scale
     for y1, y2, top, bottom in down:
         for x1, x2, left, right in across:
-            yield Look((x1, y1, x2, y2), (left, top, right, bottom), scale, largest)
+            owned = (left, top, right, bottom)
+            yield Look((x1, y1, x2, y2), owned, scale, largest, smallest / scale)
 
 
 def _spans(length: int, scale: float) -> list[tuple[int, int, float, float]]:
@@ -317,7 +324,7 @@ def _owned(boxes: Floats, look: Look) -> npt.NDArray[np.bool_]:
     low, high = np.array(look.owned[:2], np.float32), np.array(look.owned[2:], np.float32)
     inside = ((centres >= low) & (centres < high)).all(axis=1)
     longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
-    owned: npt.NDArray[np.bool_] = inside & (longest <= look.largest)
+    owned: npt.NDArray[np.bool_] = inside & (longest <= look.largest) & (longest >= look.smallest)
     return owned
 
 
