@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
+DESKTOP := $(VENV)/.desktop
 WEB := $(VENV)/.web
 RESULTS := runs/demo
 SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web run test test-web lint format bench soak clean
+.PHONY: help setup dev web app bundle run test test-web test-window lint format bench soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,12 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing FaceCCTV with all that training and testing need (PyTorch: some minutes)"
 	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps compreface-sdk
+	@touch $@ $(BASE)
+
+$(DESKTOP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing FaceCCTV with its window (on Linux Qt: 700 MB)"
+	@FACECCTV_BUILD_WEB=0 $(PIP) --editable '.[demo,desktop]'
 	@touch $@ $(BASE)
 
 setup: $(BASE) ## Install FaceCCTV into .venv (seconds when nothing changed)
@@ -45,6 +52,14 @@ $(WEB): $(WEB_SOURCES) | $(BIN)/python
 
 web: $(WEB) ## Build the web app into src/facecctv/web (needs no Node.js on the machine)
 
+app: $(DESKTOP) $(WEB) ## Open the desktop app
+	@$(BIN)/facecctv app
+
+bundle: $(DESKTOP) $(WEB) ## Build the program that needs no Python into dist/facecctv
+	@$(PIP) 'pyinstaller>=6.10,<7'
+	@$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build packaging/facecctv.spec
+	@du -sh dist/facecctv
+
 run: setup ## Compose the demo pictures and examine them
 	@$(BIN)/facecctv demo --out $(RESULTS)/pictures
 	@$(BIN)/facecctv examine $(RESULTS)/pictures --out $(RESULTS)/results
@@ -57,6 +72,9 @@ test-web: dev web ## Check the web app: style, types, logic, and its pages in Ch
 	@$(BIN)/python hatch_build.py run --silent lint
 	@$(BIN)/python hatch_build.py run --silent check
 	@$(BIN)/python hatch_build.py run --silent test
+
+test-window: dev $(DESKTOP) $(WEB) ## Work the desktop window on a screen in memory (needs Xvfb and xdotool)
+	@$(BIN)/python -m pytest -q -m window tests/desktop
 
 lint: dev ## Check style, types and layers
 	@$(BIN)/ruff check --quiet .

@@ -4,6 +4,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import facecctv.learn  # noqa: F401 - chooses Keras' backend before any test imports Keras
 from tests.red_detector import red_detector
 
 # How long one example takes says more about the machine's other work than about the code.

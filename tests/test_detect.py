@@ -89,10 +89,10 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("width", "height", "scales"),
         [
-            (1, 1, [4]),
-            (100, 50, [4]),
-            (320, 240, [2]),
-            (639, 1, [640 / 639]),
+            (1, 1, [4, 2]),
+            (100, 50, [4, 2]),
+            (320, 240, [2, 1]),
+            (639, 1, [640 / 639, 320 / 639]),
             (640, 480, [1]),
             (641, 480, [1, 320 / 641]),
             (1920, 1080, [1, 1 / 3]),
@@ -263,7 +263,8 @@ class TestDetector:
         faces = Detector(red)(image)
         assert len(faces) >= 1
         for face in faces:
-            assert face.height == pytest.approx(4)  # 16 of the network's, enlarged four times
+            # 16 of the network's, enlarged four times or, in the coarser look, twice
+            assert face.height == pytest.approx(4) or face.height == pytest.approx(8)
             assert iou(face.box[None], np.array([[78, 118, 90, 130]])).item() > 0
 
     def test_a_batch_equals_its_pictures(self, red):

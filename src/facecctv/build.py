@@ -14,6 +14,7 @@ from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Portrait
+from facecctv.vision import single
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.quality import assess
 
@@ -45,8 +46,14 @@ def session(settings: Settings, model: str) -> Session:
 
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
-) -> Detector:
-    """The face detector, or a detector of the user's own by path."""
+) -> Detector | single.SingleFaceDetector:
+    """The face detector, or a detector of the user's own by path, of either kind.
+
+    Raises ModelError and its kin for another model than the shipped one that cannot be used; the
+    shipped one is read when first used.
+    """
+    if model != FACE_DETECTOR and store(settings).load(model).card.task == single.TASK:
+        return single.SingleFaceDetector(session(settings, model), options)
     return Detector(session(settings, model), options)
 
 
@@ -57,7 +64,7 @@ def pipeline(
     return examination(detector(settings, options, model))
 
 
-def examination(detect: Detector) -> Pipeline:
+def examination(detect: Detector | single.SingleFaceDetector) -> Pipeline:
     """The main job with a detector that is there already."""
     return Pipeline(detect=detect, assess=assess)
 

@@ -24,12 +24,14 @@ COMMANDS = {
         "Find the faces in pictures, cut them out, and say what each is good enough for.",
     ),
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "app": ("facecctv.cli.app:app", "Open the desktop app."),
+    "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
+    "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
+    "train": ("facecctv.cli.train:app", "Teach a network on your own pictures."),
+    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "models": ("facecctv.cli.models:models", "List, verify and fetch models."),
     "doctor": ("facecctv.cli.doctor:doctor", "Check in seconds that everything works here."),
-    "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
     "demo": ("facecctv.cli.demo:demo", "Compose the demo pictures."),
-    "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
-    "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "schema": ("facecctv.cli.schema:schema", "Print the JSON Schema of what --json prints."),
 }
 """Name to (module:function or module:Typer, the first line of its help)."""

@@ -24,8 +24,8 @@ from facecctv.errors import FaceCCTVError, ModelError, SettingError
 from facecctv.settings import Settings
 
 if TYPE_CHECKING:
+    from facecctv.pipeline import Detect
     from facecctv.types import Image
-    from facecctv.vision.detect import Detector
 
 LIBRARIES = {
     "numpy": "numpy",
@@ -214,7 +214,7 @@ def _detection(settings: Settings) -> Iterator[Check]:
     yield Check("speed", "ok", f"{speed} (fastest {min(seconds) * 1000:.0f})")
 
 
-def _demo(detector: Detector) -> tuple[Image, Check]:
+def _demo(detect: Detect) -> tuple[Image, Check]:
     """The demo scene, and whether its largest face is found."""
     import numpy as np
 
@@ -223,7 +223,7 @@ def _demo(detector: Detector) -> tuple[Image, Check]:
 
     scene = demo_scene()
     largest = max(scene.faces, key=lambda face: face.height)
-    found = [face.box for face in detector(scene.image)]
+    found = [face.box for face in detect(scene.image)]
     best = iou(np.reshape(found, (-1, 4)), largest.box[None]).max(initial=0)
     place = f"of {largest.height:.0f} px in the demo scene"
     if best >= 0.5:

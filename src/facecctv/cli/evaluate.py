@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from facecctv import build
+from facecctv.cli import evaluate_taught
 from facecctv.cli.batch import counter
 from facecctv.errors import InputError, OutputError, SettingError
 from facecctv.image import Limits, encode, shown, write_atomic
@@ -48,6 +49,10 @@ class SetName(StrEnum):
 @app.callback()
 def evaluate() -> None:
     """Measure a model on labelled pictures."""
+
+
+app.command()(evaluate_taught.taught)
+app.command()(evaluate_taught.pair)
 
 
 @app.command()

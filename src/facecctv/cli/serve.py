@@ -122,7 +122,8 @@ def _start_limited() -> None:
     if os.environ.get(_STARTED_AGAIN):
         raise SettingError("this Python's OpenSSL does not follow OPENSSL_CONF: no TLS with it")
     environment = os.environ | {"OPENSSL_CONF": str(OPENSSL_CONF), _STARTED_AGAIN: "1"}
-    command = [sys.executable, "-m", "facecctv", *sys.argv[1:]]
+    own = [] if getattr(sys, "frozen", False) else ["-m", "facecctv"]  # a bundle is the program
+    command = [sys.executable, *own, *sys.argv[1:]]
     sys.stdout.flush()
     if os.name == "nt":  # where exec leaves the console to two processes
         raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603

@@ -36,7 +36,10 @@ def precision_recall(report: DetectorReport) -> dict[str, bytes]:
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    _empty(axes, f"{report.model} on {report.data}, {report.pictures} pictures")
+    title = f"{report.model} on {report.data}, {report.pictures} pictures"
+    frame(axes, title, "Recall", "Precision")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.01)
     for number, condition in enumerate(report.conditions):
         colour, dashes = STYLES[number % len(STYLES)]
         overall = condition.bands[0].ap
@@ -51,15 +54,14 @@ def precision_recall(report: DetectorReport) -> dict[str, bytes]:
         axes.plot([point.recall], [point.precision], "o", color=colour, markersize=6)
     axes.plot([], [], "o", color=INK, markersize=6, label=f"score {report.threshold:.2f}")
     axes.legend(loc="lower left", frameon=False, labelcolor=INK)
-    return {kind: _saved(figure, kind) for kind in ("png", "svg")}
+    return {kind: saved(figure, kind) for kind in ("png", "svg")}
 
 
-def _empty(axes: Axes, title: str) -> None:
+def frame(axes: Axes, title: str, across: str, up: str) -> None:
+    """Gives a plot its title, names of its axes, and the look that all plots share."""
     axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel("Recall", color=INK)
-    axes.set_ylabel("Precision", color=INK)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.01)
+    axes.set_xlabel(across, color=INK)
+    axes.set_ylabel(up, color=INK)
     axes.grid(color=FAINT, linewidth=0.7)
     axes.tick_params(colors=INK, length=0)
     for side, spine in axes.spines.items():
@@ -67,7 +69,8 @@ def _empty(axes: Axes, title: str) -> None:
         spine.set_color(FAINT)
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
+def saved(figure: Figure, kind: str) -> bytes:
+    """The figure as the bytes of a PNG or SVG file."""
     from matplotlib import rc_context
 
     stream = io.BytesIO()

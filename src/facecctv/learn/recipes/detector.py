@@ -55,6 +55,16 @@ class Recipe:
     """Of one batch: smaller pictures come in larger batches."""
 
 
+REFINEMENT = Recipe(
+    mosaic=Mosaic(small_bias=0.7, degrade=0.5, negative=0.15),
+    loss=DetectionLoss(box=4.0, landmarks=4.0),
+    schedule=Schedule(steps=4_200, learning_rate=8e-4, warm_up=200, average=0.999, seed=1),
+    sizes=(320, 416),
+)
+"""A second, shorter phase from the averaged weights of the first: precise boxes and landmarks,
+more of the larger and cleaner faces."""
+
+
 def face_pool(data: Path) -> Pool:
     """All training pictures for faces, decoded into memory (about 4 GB)."""
     people = list(load_people(data / "person", "train"))
@@ -125,14 +135,22 @@ def collate(samples: list[Sample], size: int, levels: Mapping[int, int]) -> Batc
 
 
 def step_loss(
-    loss: DetectionLoss, levels: Mapping[int, int] = FACE_LEVELS
+    loss: DetectionLoss,
+    levels: Mapping[int, int] = FACE_LEVELS,
+    *,
+    normalise_by_batch: bool = True,
 ) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
-    """The loss of one batch, from pictures to number."""
+    """The loss of one batch, from pictures to number.
+
+    `normalise_by_batch` false is for weights that came back from an export (nets/folded.py).
+    """
 
     def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
         pictures = batch["pictures"].float().div_(255)
         size = pictures.shape[-1]
-        maps = model(pictures.contiguous(memory_format=torch.channels_last), training=True)
+        maps = model(
+            pictures.contiguous(memory_format=torch.channels_last), training=normalise_by_batch
+        )
         layout = grid(size, size, levels)
         points, strides = torch.tensor(layout.points), torch.tensor(layout.strides)
         with torch.autocast("cpu", enabled=False):
@@ -151,10 +169,22 @@ def flatten(maps: list[torch.Tensor], predictions: tuple[int, ...]) -> torch.Ten
     return torch.cat(parts, dim=1)
 
 
-def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None) -> Average:
-    """Trains (or goes on training) the face detector; checkpoints and log go to the run folder."""
+def train(
+    data: Path,
+    run: Path,
+    recipe: Recipe,
+    console: Console | None = None,
+    *,
+    start: Path | None = None,
+) -> Average:
+    """Trains (or goes on training) the face detector; checkpoints and log go to the run folder.
+
+    `start` is the folder of an earlier run whose averaged weights this one begins with.
+    """
     torch.manual_seed(recipe.schedule.seed)
     model = recipe.net.build()
+    if start:
+        model.load_state_dict(torch.load(start / "checkpoint.pt", weights_only=True)["average"])
     make = batch_maker(face_pool(data), recipe)
     return fit(
         model,
@@ -280,6 +310,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/detector"))
+    parser.add_argument("--refine", type=Path, metavar="RUN", help="second phase, from this run")
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -287,4 +318,6 @@ if __name__ == "__main__":
         made = release(arguments.run, arguments.data, arguments.release, Recipe(), arguments.commit)
         print(made.model_dump_json(indent=1))
     else:
-        train(arguments.data, arguments.run, Recipe(), Console(width=120))
+        recipe = REFINEMENT if arguments.refine else Recipe()
+        console = Console(width=120)
+        train(arguments.data, arguments.run, recipe, console, start=arguments.refine)

@@ -1,5 +1,6 @@
 import { zipSync, type Zippable } from 'fflate';
 import type { Result } from '../api/types';
+import { inWindow, saveFile } from '../desktop';
 import type { Entry, Job } from '../state/workspace.svelte';
 import { annotated, pictureAs } from './canvas';
 import type { Area } from './geometry';
@@ -82,8 +83,9 @@ function unused(stem: string, taken: Set<string>): string {
 
 const bytesOf = async (blob: Blob) => new Uint8Array(await blob.arrayBuffer());
 
-/** Hands a file to the browser's own saving. */
-export function save(blob: Blob, name: string): void {
+/** Hands a file to the browser's own saving, or to the desktop app's. */
+export async function save(blob: Blob, name: string): Promise<void> {
+  if (inWindow()) return saveFile(blob, name);
   const url = URL.createObjectURL(blob);
   const link = document.createElement('a');
   link.href = url;

@@ -1,3 +1,5 @@
+import { keepSettings } from '../desktop';
+
 export const THEMES = ['system', 'light', 'dark'] as const;
 export const ACCENTS = ['blue', 'teal', 'violet', 'rose', 'amber', 'slate'] as const;
 export const FONT_SIZES = [90, 100, 110, 125, 150] as const;
@@ -83,7 +85,10 @@ export class SettingsStore {
     root.dataset.accent = accent;
     root.style.fontSize = `${fontSize}%`;
     root.lang = language;
-    write(JSON.stringify(this.now));
+    const text = JSON.stringify(this.now);
+    write(text);
+    // Lost only if the desktop app's server is gone, and then the page itself is next.
+    keepSettings(text).catch(() => undefined);
   }
 }
 

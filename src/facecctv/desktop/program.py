@@ -1,0 +1,101 @@
+"""Puts the desktop app together and runs it from start to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+from fastapi import FastAPI
+
+from facecctv import build
+from facecctv.api import pages
+from facecctv.api.app import create_app
+from facecctv.api.desk import ServerSettings, Workshop
+from facecctv.api.limits import ServerLimits
+from facecctv.desktop.door import Door, Keyring, loopback
+from facecctv.desktop.ending import on_signals
+from facecctv.desktop.lock import Claim
+from facecctv.desktop.memory import Memory
+from facecctv.desktop.routes import routes
+from facecctv.desktop.server import PrivateServer
+from facecctv.desktop.shelf import Shelf
+from facecctv.desktop.views import Browser, View
+from facecctv.desktop.window import Rehearsal, Window, obstacle
+from facecctv.errors import MissingExtra
+from facecctv.settings import Settings
+
+Say = Callable[[str], None]
+
+_NOT_BUILT = "the web app is not built into this installation: 'make app' in a checkout builds it"
+
+
+def start(settings: Settings, say: Say, *, browser: bool = False) -> None:
+    """Runs the app until it is closed, or brings the one that runs already to the front.
+
+    `say` is given single lines for the user. For the main thread: signals end the app as closing
+    its window does. Raises FaceCCTVError, with nothing left running, if it cannot start.
+    """
+    if not (pages.WEB / "index.html").is_file():
+        raise MissingExtra(_NOT_BUILT)
+    claim = Claim(_folder())
+    try:
+        if claim.hand_over():
+            say("FaceCCTV is running already: there it is.")
+            return
+        _run(settings, say, claim, browser)
+    finally:
+        claim.release()
+
+
+def _run(settings: Settings, say: Say, claim: Claim, browser: bool) -> None:
+    why_not = "as asked" if browser else obstacle()
+    rehearsal = Rehearsal() if why_not is None else None
+    workshop = build.workshop(settings)
+    workshop.cards()  # a model that is missing or damaged is said now, not on a page
+    if rehearsal is not None:
+        why_not = rehearsal.obstacle()
+    memory = Memory(_settings_file())
+    view: View
+    if why_not is None:
+        view = Window(memory)
+    else:
+        if not browser:
+            say(f"No window: {why_not}. FaceCCTV opens in the browser instead.")
+        view = Browser(say)
+    keyring = Keyring()
+    host = loopback()
+    app = private_app(workshop, settings, host, keyring, memory, view)
+    with on_signals(view.close), PrivateServer(app, host, keyring) as server:
+        claim.publish(server.address)
+        view.run(server.entrance)
+
+
+def private_app(
+    workshop: Workshop,
+    settings: Settings,
+    host: str,
+    keyring: Keyring,
+    memory: Memory,
+    view: View,
+    web: Path = pages.WEB,
+) -> FastAPI:
+    """The API and the web app for one visitor, who comes in by the keyring's ticket."""
+    given = {"max_bytes": settings.max_bytes, "max_pixels": settings.max_pixels}
+    limits = ServerLimits(
+        # One user does not have to be kept from taking another's share.
+        requests_per_minute=0,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    app = create_app(workshop, ServerSettings(limits=limits, hosts=(host,)), web)
+    app.include_router(routes(memory, Shelf(), view))
+    app.add_middleware(Door, keyring=keyring)
+    return app
+
+
+def _folder() -> Path:
+    return Path(platformdirs.user_state_dir("facecctv", appauthor=False)) / "desktop"
+
+
+def _settings_file() -> Path:
+    return Path(platformdirs.user_config_dir("facecctv", appauthor=False)) / "desktop.json"
