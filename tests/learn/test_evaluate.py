@@ -107,11 +107,11 @@ def test_working_points():
     samples = [sample(str(n), [A], value=n) for n in range(10)]
     answers = {n: [(A, 0.9 - n / 100), ((60, 60, 90, 90), 0.3)] for n in range(10)}
     answers[0].append(((100, 60, 130, 90), 0.85))
-    tenth, hundredth = measure(samples, answers).working_points
-    assert tenth.recall == 1
-    assert tenth.threshold == pytest.approx(0.81)
-    assert hundredth.threshold == pytest.approx(0.86)
-    assert hundredth.recall == pytest.approx(0.5)
+    often, seldom = measure(samples, answers).working_points
+    assert often.recall == 1
+    assert often.threshold == pytest.approx(0.81)
+    assert seldom.threshold == pytest.approx(0.86)
+    assert seldom.recall == pytest.approx(0.5)
 
 
 def test_half_moves_labels_with_the_pixels():

@@ -22,7 +22,7 @@ LOWEST_THRESHOLD = 0.02
 """Detections are asked for down to here, so that the curves run to their ends."""
 LANDMARKS_FROM = 32.0
 """Height, pixels, of the faces whose landmarks are measured."""
-FALSE_ALARMS = (0.1, 0.01)
+FALSE_ALARMS = (0.2, 0.01)
 """A picture: the working points that are looked up."""
 CURVE_POINTS = 200
 

@@ -247,7 +247,7 @@ def face_card(**facts: Any) -> Card:
 def release(run: Path, data: Path, folder: Path, recipe: Recipe, commit: str) -> Card:
     """Exports the run, measures it on the validation split and writes model, card and record.
 
-    The working point is the lowest score with at most 0.1 false alarms a picture on the clean
+    The working point is the lowest score with at most 0.2 false alarms a picture on the clean
     split. Raises ModelError when the file computes something else than the network.
     """
     provisional = face_card(thresholds={"default": Threshold(value=0.5, at="not yet set")})
