@@ -73,7 +73,7 @@ def test_interrupted_training_is_one_line_and_goes_on(tmp_path, monkeypatch, cap
     [
         (["detector", "nowhere"], "nowhere: no such folder"),
         (["detector", "faces", "--batch", "99", "--weights", "none"], "fewer than a batch of 99"),
-        (["detector", "faces", "--arch", "VGG99"], "no trunk 'VGG99'"),
+        (["detector", "faces", "--arch", "VGG99", "--batch", "4"], "no trunk 'VGG99'"),
         (["recogniser", "faces"], "says who it is|cannot split by identity"),
         (["detector", "faces", "--weights", "none", "--frozen-epochs", "3"], "cannot stay frozen"),
     ],

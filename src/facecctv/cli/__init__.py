@@ -26,7 +26,10 @@ COMMANDS = {
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
-    "data": ("facecctv.cli.data:app", "Collect, label, check, split and augment training data."),
+    "data": (
+        "facecctv.cli.data:app",
+        "Collect, label, check, split, augment and explore training data.",
+    ),
     "train": ("facecctv.cli.train:app", "Teach a network on your own pictures."),
     "evaluate": ("facecctv.cli.evaluate:app", "Measure a model on labelled pictures."),
     "models": ("facecctv.cli.models:models", "List, verify and fetch models."),

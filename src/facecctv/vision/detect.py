@@ -244,9 +244,11 @@ class Detector:
         landmarks = np.concatenate([f.landmarks for f in found])
         boxes = clip_boxes(boxes, width, height)
         sides = boxes[:, 2:] - boxes[:, :2]
-        usable = np.flatnonzero((sides.min(axis=1) > 0) & (sides[:, 1] >= self._options.min_face))
+        usable = np.flatnonzero(sides.min(axis=1) > 0)
         kept = usable[nms(boxes[usable], scores[usable], self._options.overlap)]
-        return _vote(Found(boxes, scores, landmarks), kept)
+        settled = _vote(Found(boxes, scores, landmarks), kept)
+        tall = settled.boxes[:, 3] - settled.boxes[:, 1] >= self._options.min_face
+        return Found(settled.boxes[tall], settled.scores[tall], settled.landmarks[tall])
 
 
 def _vote(found: Found, kept: npt.NDArray[np.intp]) -> Found:
