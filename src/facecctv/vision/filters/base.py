@@ -53,7 +53,13 @@ class Filter(Parameters):
 
 
 def _point(value: object) -> object:
-    return tuple(value.split("x")) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    x, _, y = value.partition("x")
+    try:
+        return float(x), float(y)
+    except ValueError as error:
+        raise ValueError("a point such as 120.5x80") from error
 
 
 Point = Annotated[tuple[float, float], BeforeValidator(_point), PlainSerializer(list)]
