@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from facecctv.errors import ModelNotFound, SettingError
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
-from facecctv.types import Image, Portrait
+from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
+from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser
 from facecctv.vision.detect import DetectOptions, Detector
+from facecctv.vision.drift import DriftMeter
+from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer
 from facecctv.vision.quality import assess
+from facecctv.vision.recognise import Recogniser
 
 FACE_DETECTOR = "face-detector"
+FACE_EMBEDDER = "face-embedder"
+COLOURISER = "colouriser"
+ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
+"""Model by scale."""
 
 _DEFAULTS = Settings()
 
@@ -44,6 +54,67 @@ def session(settings: Settings, model: str) -> Session:
     )
 
 
+def origin(settings: Settings, model: str) -> Origin:
+    """What a result says of the model that made it; reads and verifies the file.
+
+    Raises ModelError and its kin where it cannot be used.
+    """
+    file = store(settings).load(model)
+    card = file.card
+    return Origin(card.name, card.version, file.sha256, card.step)
+
+
+def enhancer(settings: Settings, scale: int = 4, options: EnhanceOptions | None = None) -> Enhancer:
+    """The enhancer of a scale, read when first used; SettingError where there is none such."""
+    return Enhancer(session(settings, _enhancer_name(scale)), options)
+
+
+def _enhancer_name(scale: int) -> str:
+    if scale not in ENHANCERS:
+        raise SettingError(f"there are enhancers for x{', x'.join(map(str, ENHANCERS))}: x{scale}")
+    return ENHANCERS[scale]
+
+
+def drift_meter(settings: Settings) -> DriftMeter | None:
+    """What measures identity drift; None where the recogniser for it is not installed."""
+    try:
+        store(settings).load(FACE_EMBEDDER)
+    except ModelNotFound:
+        return None
+    return DriftMeter(Recogniser(session(settings, FACE_EMBEDDER)))
+
+
+def face_enhancer(
+    settings: Settings,
+    scale: int = 4,
+    options: EnhanceOptions | None = None,
+    below: float = math.inf,
+) -> FaceEnhancer:
+    """The stage that enhances faces lower than `below` pixels and measures their drift.
+
+    Raises ModelNotFound where the enhancer is not installed, ModelError and its kin where it
+    cannot be used.
+    """
+    made_by = origin(settings, _enhancer_name(scale))
+    return FaceEnhancer(enhancer(settings, scale, options), made_by, drift_meter(settings), below)
+
+
+def colouriser(settings: Settings, options: ColouriseOptions | None = None) -> Colouriser:
+    """The colouriser, read when first used."""
+    return Colouriser(session(settings, COLOURISER), options)
+
+
+def face_colouriser(
+    settings: Settings, options: ColouriseOptions | None = None, *, only_grey: bool = True
+) -> FaceColouriser:
+    """The stage that colours faces, of grey pictures only unless told otherwise.
+
+    Raises as `face_enhancer`.
+    """
+    made_by = origin(settings, COLOURISER)
+    return FaceColouriser(colouriser(settings, options), made_by, only_grey)
+
+
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Detector | single.SingleFaceDetector:
@@ -64,9 +135,13 @@ def pipeline(
     return examination(detector(settings, options, model))
 
 
-def examination(detect: Detector | single.SingleFaceDetector) -> Pipeline:
-    """The main job with a detector that is there already."""
-    return Pipeline(detect=detect, assess=assess)
+def examination(
+    detect: Detector | single.SingleFaceDetector,
+    enhance: FaceEnhancer | None = None,
+    colourise: FaceColouriser | None = None,
+) -> Pipeline:
+    """The main job with stages that are there already."""
+    return Pipeline(detect=detect, assess=assess, enhance=enhance, colourise=colourise)
 
 
 def load_pipeline(

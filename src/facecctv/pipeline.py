@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facecctv.geometry import crop
-from facecctv.types import Face, Image, Portrait, Quality, check_image
+from facecctv.types import Coloured, Crop, Enhanced, Face, Image, Portrait, Quality, check_image
 
 Detect = Callable[[Image], Sequence[Face]]
 Assess = Callable[[Image, Face], Quality]
+Enhance = Callable[[Image, Sequence[Crop]], Sequence[Enhanced | None]]
+Colourise = Callable[[Image, Sequence[Portrait]], Sequence[Coloured | None]]
+"""Sees what was learnt so far, enhanced crops among it."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Pipeline:
     assess: Assess | None = None
     margin: float = 0.35
     """Around each crop, as a share of the face's sides."""
+    enhance: Enhance | None = None
+    """Sees the original pixels, as all stages do but `colourise`."""
+    colourise: Colourise | None = None
 
     def image(self, image: Image) -> list[Portrait]:
         """Every face of an (H, W, 3) uint8 RGB picture, best first; an empty list when none."""
@@ -27,11 +33,21 @@ class Pipeline:
 
     def portraits(self, image: Image, faces: Sequence[Face]) -> list[Portrait]:
         """The same for faces that are known already, such as boxes drawn by hand."""
-        return [
+        crops = [crop(image, face, self.margin) for face in faces]
+        enhanced = self.enhance(image, crops) if self.enhance else [None] * len(crops)
+        portraits = [
             Portrait(
-                face=face,
-                crop=crop(image, face, self.margin),
-                quality=self.assess(image, face) if self.assess else None,
+                face=part.face,
+                crop=part,
+                quality=self.assess(image, part.face) if self.assess else None,
+                enhanced=better,
             )
-            for face in faces
+            for part, better in zip(crops, enhanced, strict=True)
+        ]
+        if self.colourise is None:
+            return portraits
+        coloured = self.colourise(image, portraits)
+        return [
+            replace(portrait, coloured=found)
+            for portrait, found in zip(portraits, coloured, strict=True)
         ]
