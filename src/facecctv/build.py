@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from facecctv.errors import ModelNotFound, SettingError
+from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
+from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
 from facecctv.models.session import Session
@@ -17,10 +19,10 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
-from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser
+from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
-from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer
+from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer, enhance_faces
 from facecctv.vision.quality import assess
 from facecctv.vision.recognise import Recogniser
 
@@ -113,6 +115,38 @@ def face_colouriser(
     """
     made_by = origin(settings, COLOURISER)
     return FaceColouriser(colouriser(settings, options), made_by, only_grey)
+
+
+def tool(settings: Settings, step: Modelled) -> Tool:
+    """What performs a step of a chain that needs a model.
+
+    Raises ModelNotFound where the model is not installed, ModelError and its kin where it cannot
+    be used.
+    """
+    if isinstance(step, Colourise):
+        colour = colouriser(settings, ColouriseOptions(step.saturation))
+        work = colour if step.force else partial(_coloured, colour)
+        return Tool(work, origin(settings, COLOURISER))
+    made_by = origin(settings, _enhancer_name(step.scale))
+    enhance = enhancer(settings, step.scale, EnhanceOptions(step.strength, step.luminance))
+    if enhance.scale != step.scale:
+        raise ModelError(f"{made_by.model} enlarges {enhance.scale} times, not {step.scale}")
+    if not step.faces_only:
+        return Tool(enhance, made_by)
+    detect = detector(settings)
+    return Tool(
+        lambda image: enhance_faces(image, detect(image), enhance),
+        made_by,
+        found_by=origin(settings, FACE_DETECTOR),
+    )
+
+
+def _coloured(colourise: Colouriser, image: Image) -> Image:
+    if not is_grey(image):
+        raise ImageError(
+            "has colour already; --force, or force=on in a chain, replaces it by an estimate"
+        )
+    return colourise(image)
 
 
 def detector(

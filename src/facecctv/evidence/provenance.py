@@ -52,11 +52,11 @@ class Record(_Part):
     """What was changed or left out on the way to 8-bit RGB."""
     output: Output
     change_map: Output | None = None
-    """Brighter where the result departs further from the source."""
+    """Middle grey is no change, two levels are one level of change, as in `vision.drift`."""
     steps: tuple[Step, ...]
     """In the order in which they were done."""
     detail: str | None = None
-    """Present where any step is learned or generative: what of the picture is an estimate."""
+    """Present where detail is an estimate: any step but colour is learned or generative."""
     colour: str | None = None
     """Present where the colour is an estimate."""
     versions: dict[str, str]
@@ -70,9 +70,10 @@ class Record(_Part):
 def marks(steps: Sequence[Step]) -> dict[str, str]:
     """What of a picture is an estimate: `detail` and `colour`, as they apply."""
     found = {}
-    if any(step.step_class in ("learned", "generative") for step in steps):
+    guessing = {step.name for step in steps if step.step_class in ("learned", "generative")}
+    if guessing - {"colourise"}:
         found["detail"] = LEARNED_MARK
-    if any(step.name == "colourise" for step in steps):
+    if "colourise" in guessing:
         found["colour"] = COLOUR_MARK
     return found
 

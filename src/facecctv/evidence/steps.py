@@ -22,6 +22,7 @@ import cv2
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from facecctv.errors import LimitError, SettingError
+from facecctv.image import resize
 from facecctv.types import Image, Origin, StepClass, check_image
 from facecctv.vision.filters import FILTERS, Filter, Parameters
 
@@ -79,6 +80,8 @@ class Tool:
     """(H, W, 3) uint8 RGB to the same form, of the size that the step's `size_after` says."""
     origin: Origin
     """The model behind it; its class is the step's."""
+    found_by: Origin | None = None
+    """The model that found where to do it, as with `faces_only`."""
 
 
 class Step(BaseModel):
@@ -103,6 +106,9 @@ class Step(BaseModel):
     model_version: str | None = None
     model_sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
     """Of the model's file."""
+    found_by: str | None = None
+    """The model that found where to do it, where that was not the whole picture."""
+    found_by_sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
 
 
 @dataclass(frozen=True)
@@ -150,13 +156,16 @@ class Chain:
                 )
         return width, height
 
-    def geometric(self, image: Image) -> Image:
-        """The picture (H, W, 3) after the chain's geometric filters alone: what was there before.
+    def plain(self, image: Image) -> Image:
+        """The picture (H, W, 3) as it would lie in the result had nothing been changed but places.
 
-        Not of the result's size where the chain enlarges with a model.
+        Geometric filters are done, models stood in for by plain interpolation, the rest left out.
         """
         for step in self.steps:
-            if isinstance(step, Filter) and step.step == "geometric":
+            if not isinstance(step, Filter):
+                height, width = image.shape[:2]
+                image = resize(image, *step.size_after(width, height))
+            elif step.step == "geometric":
                 image = step(image)
         return image
 
@@ -269,7 +278,7 @@ class Process:
             else:
                 tool = tool_for(step)
                 work.append(tool.run)
-                records.append(_record(step, tool.origin.step, tool.origin))
+                records.append(_record(step, tool.origin.step, tool))
         self._work = work
         self.steps: tuple[Step, ...] = tuple(records)
         """What will have been done, in order."""
@@ -296,14 +305,19 @@ class Process:
         return image
 
 
-def _record(step: Parameters, step_class: StepClass, origin: Origin | None = None) -> Step:
-    return Step(
-        name=step.name,
-        step_class=step_class,
-        parameters=step.recorded(),
-        model=origin.model if origin else None,
-        model_version=origin.version if origin else None,
-        model_sha256=origin.sha256 if origin else None,
+def _record(step: Parameters, step_class: StepClass, tool: Tool | None = None) -> Step:
+    done = Step(name=step.name, step_class=step_class, parameters=step.recorded())
+    if tool is None:
+        return done
+    model, found_by = tool.origin, tool.found_by
+    return done.model_copy(
+        update={
+            "model": model.model,
+            "model_version": model.version,
+            "model_sha256": model.sha256,
+            "found_by": found_by.model if found_by else None,
+            "found_by_sha256": found_by.sha256 if found_by else None,
+        }
     )
 
 

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from facecctv.errors import LimitError
-from facecctv.models.card import StepClass
-from facecctv.types import Image
+from facecctv.types import Image, StepClass
 
 Plane = npt.NDArray[np.uint8]
 """(H, W) uint8."""

@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from facecctv.errors import LimitError
-from facecctv.models.card import StepClass
-from facecctv.types import Image, check_image
+from facecctv.types import Image, StepClass, check_image
 from facecctv.vision.filters import deconvolve
 from facecctv.vision.filters.base import Filter, Plane, luma, with_luma
 

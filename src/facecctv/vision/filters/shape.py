@@ -12,8 +12,7 @@ from pydantic import Field, model_validator
 from facecctv import image as pictures
 from facecctv.errors import ImageError
 from facecctv.image.sizes import PADDING
-from facecctv.models.card import StepClass
-from facecctv.types import Floats, Image, check_image
+from facecctv.types import Floats, Image, StepClass, check_image
 from facecctv.vision.filters.base import Filter, Point, check_warpable
 
 _FILL = (PADDING, PADDING, PADDING)

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from facecctv.models.card import StepClass
-from facecctv.types import Image, check_image
+from facecctv.types import Image, StepClass, check_image
 from facecctv.vision.filters.base import Filter, luma, with_luma
 
 Level = Annotated[int, Field(ge=0, le=255)] | Literal["auto"]
