@@ -6,10 +6,12 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from facecctv.errors import ModelNotFound, SettingError
+from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
+from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
 from facecctv.models.session import Session
@@ -18,10 +20,10 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
-from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser
+from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
-from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer
+from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer, enhance_faces
 from facecctv.vision.quality import assess
 from facecctv.vision.recognise import Recogniser
 
@@ -119,6 +121,23 @@ def face_colouriser(
     """
     model = session(settings, COLOURISER)
     return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+
+
+def tool(settings: Settings, step: Modelled) -> Tool:
+    """What performs a step of a chain that needs a model.
+
+    Raises ModelNotFound where the model is not installed, ModelError and its kin where it cannot
+    be used.
+    """
+    return workshop(settings).tool(step)
+
+
+def _coloured(colourise: Colouriser, image: Image) -> Image:
+    if not is_grey(image):
+        raise ImageError(
+            "has colour already; --force, or force=on in a chain, replaces it by an estimate"
+        )
+    return colourise(image)
 
 
 def detector(
@@ -223,6 +242,26 @@ class Workshop:
         """As `face_colouriser`."""
         model = self._other(COLOURISER)
         return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+
+    def tool(self, step: Modelled) -> Tool:
+        """As the function `tool`."""
+        if isinstance(step, Colourise):
+            model = self._other(COLOURISER)
+            colour = Colouriser(model, ColouriseOptions(step.saturation))
+            return Tool(colour if step.force else partial(_coloured, colour), origin(model))
+        model = self._other(enhancer_name(step.scale))
+        enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
+        made_by = origin(model)
+        if enhance.scale != step.scale:
+            raise ModelError(f"{made_by.model} enlarges {enhance.scale} times, not {step.scale}")
+        if not step.faces_only:
+            return Tool(enhance, made_by)
+        detect = Detector(self.detector)
+        return Tool(
+            lambda image: enhance_faces(image, detect(image), enhance),
+            made_by,
+            found_by=origin(self.detector),
+        )
 
     def _other(self, name: str) -> Session:
         if name not in self.others:

@@ -24,6 +24,14 @@ COMMANDS = {
         "Find the faces in pictures, cut them out, and say what each is good enough for.",
     ),
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "enhance": (
+        "facecctv.cli.enhance:enhance",
+        "Enlarge pictures, take blur and noise away, or put them through steps of your own.",
+    ),
+    "colourise": (
+        "facecctv.cli.colourise:colourise",
+        "Give grey pictures colour, which is an estimate.",
+    ),
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
     "data": (
