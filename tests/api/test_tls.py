@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from facecctv.cli.serve import _encrypted
 from facecctv.errors import InputError, SettingError
 
 OPENSSL = shutil.which("openssl")
+SSLYZE = os.environ.get("FACECCTV_SSLYZE")
+"""The program, in an environment of its own: its licence is the AGPL, so it is no dependency."""
 
 
 @contextlib.contextmanager
@@ -124,6 +127,46 @@ def test_only_the_suites_of_256_bits_are_spoken(encrypted, suite, spoken):
     )  # fmt: skip
     assert (f"Cipher is {suite}" in done.stdout) is spoken
     assert (done.returncode == 0) is spoken
+
+
+@pytest.mark.skipif(SSLYZE is None, reason="run by make tls-check, which installs sslyze")
+def test_sslyze_finds_the_stated_suites_and_no_weakness(encrypted, tmp_path):
+    folder, port, _ = encrypted
+    report = tmp_path / "report.json"
+    asked = ["certinfo", "compression", "early_data", "heartbleed", "openssl_ccs", "reneg", "robot"]
+    versions = ["sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3"]
+    done = subprocess.run(
+        [SSLYZE, "--quiet", "--mozilla_config=disable", "--json_out", str(report),
+         "--certinfo_ca_file", str(folder / "ca.pem"),
+         *(f"--{name}" for name in (*asked, *versions)), f"127.0.0.1:{port}"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (server,) = json.loads(report.read_text())["server_scan_results"]
+    found = {
+        name: scan["result"]
+        for name, scan in server["scan_result"].items()
+        if scan["status"] == "COMPLETED"
+    }
+    suites = {
+        suite["cipher_suite"]["name"]
+        for result in found.values()
+        for suite in result.get("accepted_cipher_suites", [])
+    }
+    assert suites == set(SUITES)
+    spoken = {name for name, result in found.items() if result.get("accepted_cipher_suites")}
+    assert spoken == {"tls_1_3_cipher_suites"}
+    refused = [name for name in found if name.endswith("_cipher_suites")]
+    assert len(refused) == len(versions)
+    assert not found["tls_1_3_early_data"]["supports_early_data"]
+    assert not found["tls_compression"]["supports_compression"]
+    assert not found["heartbleed"]["is_vulnerable_to_heartbleed"]
+    assert not found["openssl_ccs_injection"]["is_vulnerable_to_ccs_injection"]
+    assert not found["session_renegotiation"]["is_vulnerable_to_client_renegotiation_dos"]
+    (deployed,) = found["certificate_info"]["certificate_deployments"]
+    trusted = [one["was_validation_successful"] for one in deployed["path_validation_results"]]
+    assert any(trusted)  # by our authority
+    assert not all(trusted)  # and by nobody else's
 
 
 def test_a_second_start_keeps_the_authority_and_a_new_host_a_new_certificate(tmp_path):
