@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
 from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
-from facecctv.models.session import Session
+from facecctv.models.session import Array, Runner, Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
@@ -34,6 +35,34 @@ ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
 """Model by scale."""
 
 _DEFAULTS = Settings()
+
+
+class Model(Runner, Protocol):
+    """A loaded model that can be named in a record."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the model's bytes, 64 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A model that asks before each run whether anybody still waits for it."""
+
+    model: Model
+    check: Callable[[], None]
+
+    @property
+    def card(self) -> Card:
+        return self.model.card
+
+    @property
+    def sha256(self) -> str:
+        return self.model.sha256
+
+    def run(self, *arrays: Array) -> list[Array]:
+        self.check()
+        return self.model.run(*arrays)
 
 
 def store(settings: Settings) -> Store:
@@ -57,7 +86,7 @@ def session(settings: Settings, model: str) -> Session:
     )
 
 
-def origin(model: Session) -> Origin:
+def origin(model: Model) -> Origin:
     """What a result says of the model that made it; loads it."""
     card = model.card
     return Origin(card.name, card.version, model.sha256, card.step)
@@ -100,15 +129,17 @@ def face_enhancer(
 
 
 def _face_enhancer(
-    model: Session, embedder: Session, options: EnhanceOptions | None, below: float
+    model: Model, embedder: Model, options: EnhanceOptions | None, below: float
 ) -> FaceEnhancer:
-    made_by = origin(model)
-    meter: DriftMeter | None = DriftMeter(Recogniser(embedder))
+    return FaceEnhancer(Enhancer(model, options), origin(model), _meter(embedder), below)
+
+
+def _meter(embedder: Model) -> DriftMeter | None:
     try:
         _ = embedder.card
     except ModelNotFound:
-        meter = None
-    return FaceEnhancer(Enhancer(model, options), made_by, meter, below)
+        return None
+    return DriftMeter(Recogniser(embedder))
 
 
 def face_colouriser(
@@ -209,9 +240,17 @@ def examine(
 class Workshop:
     """Pipelines for any options, all over the same models, each loaded when first needed."""
 
-    detector: Session
-    others: Mapping[str, Session] = field(default_factory=dict)
+    detector: Model
+    others: Mapping[str, Model] = field(default_factory=dict)
     """By name: the enhancers, the colouriser and the recogniser, installed or not."""
+
+    def during(self, check: Callable[[], None]) -> Workshop:
+        """One over the same models that calls `check` before each run of a network.
+
+        What it raises ends the work between two tiles of a large picture.
+        """
+        others = {name: _Watched(model, check) for name, model in self.others.items()}
+        return Workshop(_Watched(self.detector, check), others)
 
     def pipeline(
         self,
@@ -263,14 +302,24 @@ class Workshop:
             found_by=origin(self.detector),
         )
 
-    def _other(self, name: str) -> Session:
+    def meter(self) -> DriftMeter | None:
+        """What measures identity drift; None where the recogniser for it is not installed."""
+        return _meter(self._other(FACE_EMBEDDER)) if FACE_EMBEDDER in self.others else None
+
+    def _other(self, name: str) -> Model:
         if name not in self.others:
             raise ModelNotFound(f"no model {name!r} in this workshop")
         return self.others[name]
 
     def cards(self) -> list[Card]:
-        """What the models say of themselves that every request needs; loads them."""
-        return [self.detector.card]
+        """What the models that are installed say of themselves; loads them."""
+        cards = [self.detector.card]
+        for model in self.others.values():
+            try:
+                cards.append(model.card)
+            except ModelNotFound:
+                continue
+        return cards
 
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:

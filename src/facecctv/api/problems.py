@@ -27,7 +27,7 @@ MEANINGS = {
     400: "The request cannot be understood: a broken body, no picture in it, a wrong host.",
     401: "An API key is needed, or the one sent is not known.",
     403: "The request comes from a web page that this server does not serve.",
-    404: "Nothing answers here; a capability that is not installed has no address.",
+    404: "Nothing answers here.",
     405: "The address exists, the method does not.",
     408: "The upload took too long.",
     413: "More bytes or pixels than the limits allow (`GET /v1/limits`).",
@@ -35,7 +35,7 @@ MEANINGS = {
     422: "An option out of its range, or a picture that is damaged.",
     429: "Too much at once: try again after the seconds that `Retry-After` names.",
     500: "A bug. Nothing of the request was kept.",
-    503: "The work took too long, or a model cannot be used.",
+    503: "The work took too long, or a model cannot be used or is not installed.",
 }
 WITH_RETRY = frozenset({429, 503})
 
