@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -56,34 +57,27 @@ def session(settings: Settings, model: str) -> Session:
     )
 
 
-def origin(settings: Settings, model: str) -> Origin:
-    """What a result says of the model that made it; reads and verifies the file.
-
-    Raises ModelError and its kin where it cannot be used.
-    """
-    file = store(settings).load(model)
-    card = file.card
-    return Origin(card.name, card.version, file.sha256, card.step)
+def origin(model: Session) -> Origin:
+    """What a result says of the model that made it; loads it."""
+    card = model.card
+    return Origin(card.name, card.version, model.sha256, card.step)
 
 
 def enhancer(settings: Settings, scale: int = 4, options: EnhanceOptions | None = None) -> Enhancer:
     """The enhancer of a scale, read when first used; SettingError where there is none such."""
-    return Enhancer(session(settings, _enhancer_name(scale)), options)
+    return Enhancer(session(settings, enhancer_name(scale)), options)
 
 
-def _enhancer_name(scale: int) -> str:
+def enhancer_name(scale: int) -> str:
+    """The model that enlarges this many times; SettingError where there is none such."""
     if scale not in ENHANCERS:
         raise SettingError(f"there are enhancers for x{', x'.join(map(str, ENHANCERS))}: x{scale}")
     return ENHANCERS[scale]
 
 
-def drift_meter(settings: Settings) -> DriftMeter | None:
-    """What measures identity drift; None where the recogniser for it is not installed."""
-    try:
-        store(settings).load(FACE_EMBEDDER)
-    except ModelNotFound:
-        return None
-    return DriftMeter(Recogniser(session(settings, FACE_EMBEDDER)))
+def colouriser(settings: Settings, options: ColouriseOptions | None = None) -> Colouriser:
+    """The colouriser, read when first used."""
+    return Colouriser(session(settings, COLOURISER), options)
 
 
 def face_enhancer(
@@ -94,16 +88,27 @@ def face_enhancer(
 ) -> FaceEnhancer:
     """The stage that enhances faces lower than `below` pixels and measures their drift.
 
-    Raises ModelNotFound where the enhancer is not installed, ModelError and its kin where it
-    cannot be used.
+    Without a recogniser installed the drift of every face is unknown. Raises ModelNotFound where
+    the enhancer is not installed, ModelError and its kin where a model cannot be used.
     """
-    made_by = origin(settings, _enhancer_name(scale))
-    return FaceEnhancer(enhancer(settings, scale, options), made_by, drift_meter(settings), below)
+    return _face_enhancer(
+        session(settings, enhancer_name(scale)),
+        session(settings, FACE_EMBEDDER),
+        options,
+        below,
+    )
 
 
-def colouriser(settings: Settings, options: ColouriseOptions | None = None) -> Colouriser:
-    """The colouriser, read when first used."""
-    return Colouriser(session(settings, COLOURISER), options)
+def _face_enhancer(
+    model: Session, embedder: Session, options: EnhanceOptions | None, below: float
+) -> FaceEnhancer:
+    made_by = origin(model)
+    meter: DriftMeter | None = DriftMeter(Recogniser(embedder))
+    try:
+        _ = embedder.card
+    except ModelNotFound:
+        meter = None
+    return FaceEnhancer(Enhancer(model, options), made_by, meter, below)
 
 
 def face_colouriser(
@@ -111,10 +116,11 @@ def face_colouriser(
 ) -> FaceColouriser:
     """The stage that colours faces, of grey pictures only unless told otherwise.
 
-    Raises as `face_enhancer`.
+    Raises ModelNotFound where the colouriser is not installed, ModelError and its kin where it
+    cannot be used.
     """
-    made_by = origin(settings, COLOURISER)
-    return FaceColouriser(colouriser(settings, options), made_by, only_grey)
+    model = session(settings, COLOURISER)
+    return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
 
 
 def tool(settings: Settings, step: Modelled) -> Tool:
@@ -124,20 +130,21 @@ def tool(settings: Settings, step: Modelled) -> Tool:
     be used.
     """
     if isinstance(step, Colourise):
-        colour = colouriser(settings, ColouriseOptions(step.saturation))
-        work = colour if step.force else partial(_coloured, colour)
-        return Tool(work, origin(settings, COLOURISER))
-    made_by = origin(settings, _enhancer_name(step.scale))
-    enhance = enhancer(settings, step.scale, EnhanceOptions(step.strength, step.luminance))
+        model = session(settings, COLOURISER)
+        colour = Colouriser(model, ColouriseOptions(step.saturation))
+        return Tool(colour if step.force else partial(_coloured, colour), origin(model))
+    model = session(settings, enhancer_name(step.scale))
+    enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
     if enhance.scale != step.scale:
-        raise ModelError(f"{made_by.model} enlarges {enhance.scale} times, not {step.scale}")
+        raise ModelError(f"{model.card.name} enlarges {enhance.scale} times, not {step.scale}")
     if not step.faces_only:
-        return Tool(enhance, made_by)
-    detect = detector(settings)
+        return Tool(enhance, origin(model))
+    finder = session(settings, FACE_DETECTOR)
+    detect = Detector(finder)
     return Tool(
         lambda image: enhance_faces(image, detect(image), enhance),
-        made_by,
-        found_by=origin(settings, FACE_DETECTOR),
+        origin(model),
+        found_by=origin(finder),
     )
 
 
@@ -183,14 +190,17 @@ def load_pipeline(
     options: DetectOptions | None = None,
     settings: Settings = _DEFAULTS,
     model: str = FACE_DETECTOR,
+    enhance: FaceEnhancer | None = None,
+    colourise: FaceColouriser | None = None,
 ) -> Pipeline:
     """The main job for library users: ready for any number of pictures, from several threads.
 
     The environment is not read; hand in Settings for a folder of models of your own, a number of
     threads or a provider. The model is loaded with the first picture, which raises ModelError
-    where it cannot be used.
+    where it cannot be used. `enhance` and `colourise` are stages that `face_enhancer` and
+    `face_colouriser` make; without them nothing is enhanced or coloured.
     """
-    return pipeline(settings, options, model)
+    return examination(detector(settings, options, model), enhance, colourise)
 
 
 def examine(
@@ -213,19 +223,53 @@ def examine(
 
 @dataclass(frozen=True)
 class Workshop:
-    """Pipelines for any options, all over the same loaded models: for doors that serve many."""
+    """Pipelines for any options, all over the same models, each loaded when first needed."""
 
     detector: Session
+    others: Mapping[str, Session] = field(default_factory=dict)
+    """By name: the enhancers, the colouriser and the recogniser, installed or not."""
 
-    def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
+    def pipeline(
+        self,
+        options: DetectOptions | None = None,
+        margin: float = 0.35,
+        enhance: FaceEnhancer | None = None,
+        colourise: FaceColouriser | None = None,
+    ) -> Pipeline:
         """A pipeline with these options; `margin` is around each crop, as in Pipeline."""
-        return Pipeline(detect=Detector(self.detector, options), assess=assess, margin=margin)
+        return Pipeline(
+            detect=Detector(self.detector, options),
+            assess=assess,
+            margin=margin,
+            enhance=enhance,
+            colourise=colourise,
+        )
+
+    def enhancer(
+        self, scale: int = 4, options: EnhanceOptions | None = None, below: float = math.inf
+    ) -> FaceEnhancer:
+        """As `face_enhancer`."""
+        model = self._other(enhancer_name(scale))
+        return _face_enhancer(model, self._other(FACE_EMBEDDER), options, below)
+
+    def colouriser(
+        self, options: ColouriseOptions | None = None, *, only_grey: bool = True
+    ) -> FaceColouriser:
+        """As `face_colouriser`."""
+        model = self._other(COLOURISER)
+        return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+
+    def _other(self, name: str) -> Session:
+        if name not in self.others:
+            raise ModelNotFound(f"no model {name!r} in this workshop")
+        return self.others[name]
 
     def cards(self) -> list[Card]:
-        """What the models say of themselves; loads them."""
+        """What the models say of themselves that every request needs; loads them."""
         return [self.detector.card]
 
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
     """One that loads each model when it is first needed."""
-    return Workshop(session(settings, model))
+    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER)
+    return Workshop(session(settings, model), {name: session(settings, name) for name in names})
