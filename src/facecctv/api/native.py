@@ -112,7 +112,10 @@ def _work(
                 width=seen.picture.width,
                 height=seen.picture.height,
                 faces=tuple(found),
-                **pictures.fields(),
+                crops=tuple(pictures.crops) if showing.crops else None,
+                enhanced=pictures.of("enhanced"),
+                changes=pictures.of("changes"),
+                coloured=pictures.of("coloured"),
                 annotated=(
                     replies.data_url(replies.annotated(image, faces), showing.format)
                     if showing.annotated
@@ -148,7 +151,7 @@ class _Pictures:
         self._format, self._improving = showing.format, improving
         self._crops = showing.crops
         self.crops: list[replies.CropPicture] = []
-        self.made: dict[str, list[replies.FacePicture]] = {
+        self._kinds: dict[str, list[replies.FacePicture]] = {
             kind: []
             for kind, wanted in (
                 ("enhanced", showing.crops and improving.enhance != "off"),
@@ -170,19 +173,18 @@ class _Pictures:
             self.crops.append(replies.crop_picture(number, crop, self._format))
         if enhanced is not None:
             self._made("enhanced", number, enhanced.image)
-            if "changes" in self.made:
+            if "changes" in self._kinds:
                 self._made("changes", number, change_map(crop.image, enhanced.image))
         if coloured is not None:
             self._made("coloured", number, coloured.image)
 
     def _made(self, kind: str, number: int, image: Image) -> None:
-        if kind in self.made:
-            self.made[kind].append(replies.face_picture(number, image, self._format))
+        if kind in self._kinds:
+            self._kinds[kind].append(replies.face_picture(number, image, self._format))
 
-    def fields(self) -> dict[str, object]:
-        """Of the reply; what was not asked for is absent."""
-        found: dict[str, object] = {kind: tuple(made) for kind, made in self.made.items()}
-        return found | {"crops": tuple(self.crops)} if self._crops else found
+    def of(self, kind: str) -> tuple[replies.FacePicture, ...] | None:
+        """Those of one kind; None if it was not asked for."""
+        return tuple(self._kinds[kind]) if kind in self._kinds else None
 
 
 def _portraits(

@@ -74,7 +74,9 @@ def _parameter(name: str, facts: dict[str, Any], required: bool) -> Parameter:
     # A union's kinds stand side by side: a number, or a word in its place, or nothing.
     kinds = [kind for kind in facts.get("anyOf", [facts]) if kind["type"] != "null"]
     words = [word for kind in kinds for word in _words(kind)]
-    number = next((kind for kind in kinds if kind["type"] in ("number", "integer")), {})
+    number: dict[str, Any] = next(
+        (kind for kind in kinds if kind["type"] in ("number", "integer")), {}
+    )
     if all(isinstance(word, int) for word in words):
         # A number with few values, such as the scale of an enhancer, is a choice of words.
         number = {} if words else number

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from facecctv import __version__
 from facecctv.evidence.steps import Step
 
-COLOUR_MARK = "estimated by a model, not recorded by the camera"
-LEARNED_MARK = "partly estimated by a model, not what the camera recorded"
+COLOUR_MARK = "colour is estimated by a model, not recorded by the camera"
+DETAIL_MARK = "detail is estimated by a model, not recorded by the camera"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -72,7 +72,7 @@ def marks(steps: Sequence[Step]) -> dict[str, str]:
     found = {}
     guessing = {step.name for step in steps if step.step_class in ("learned", "generative")}
     if guessing - {"colourise"}:
-        found["detail"] = LEARNED_MARK
+        found["detail"] = DETAIL_MARK
     if "colourise" in guessing:
         found["colour"] = COLOUR_MARK
     return found

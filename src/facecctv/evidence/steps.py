@@ -186,7 +186,7 @@ def _parsed(part: str) -> Filter | Modelled:
             key, value = next(iter(kind.model_fields)), key
         key = key.replace("-", "_")
         if key in given:
-            raise SettingError(f"{name}: {key} is given twice")
+            raise SettingError(f"{name}: {key!r} is given twice")
         given[key] = value
     return _made(name, given)
 

@@ -46,7 +46,8 @@ def encode(
     """A picture, (H, W, 3) uint8 RGB, as the bytes of a file.
 
     `quality` (1..100) is for JPEG and WebP; from 90 on, JPEG keeps colour at full resolution. PNG
-    and TIFF are lossless.
+    and TIFF are lossless; TIFF is not compressed, for with compression Pillow writes no EXIF of the
+    exposure.
     `metadata`: PNG keeps each entry as a text chunk, the others keep all as one JSON object in the
     EXIF image description; `read_metadata` reads either. Keys are 1..79 printable ASCII.
     `kept` is what the source's file said beside its pixels; a description that it had becomes the
@@ -72,14 +73,12 @@ def encode(
     else:
         _describe(exif, words)
     if len(exif):
-        options["exif"] = exif if format == "tiff" else _block(exif)
+        options["exif"] = exif.tobytes() if format == "tiff" else _block(exif)
     match format:
         case "jpeg":
             options |= {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
         case "webp":
             options["quality"] = quality
-        case "tiff":
-            options["compression"] = "tiff_adobe_deflate"
     buffer = io.BytesIO()
     PIL.Image.fromarray(image).save(buffer, format.upper(), **options)
     return buffer.getvalue()

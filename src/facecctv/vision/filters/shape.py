@@ -101,7 +101,7 @@ class Rotate(Filter):
         """(H, W, 3) uint8 RGB to `size_after`; raises LimitError beyond 32,766 pixels a side."""
         height, width = check_image(image).shape[:2]
         if self.angle % 90 == 0:
-            return np.ascontiguousarray(np.rot90(image, -int(self.angle // 90) % 4))
+            return np.rot90(image, -int(self.angle // 90) % 4).copy()
         size = across, down = self.size_after(width, height)
         check_warpable(self.name, width, height, across, down)
         cos, sin = self._cos_sin()
