@@ -120,26 +120,7 @@ def face_enhancer(
     Without a recogniser installed the drift of every face is unknown. Raises ModelNotFound where
     the enhancer is not installed, ModelError and its kin where a model cannot be used.
     """
-    return _face_enhancer(
-        session(settings, enhancer_name(scale)),
-        session(settings, FACE_EMBEDDER),
-        options,
-        below,
-    )
-
-
-def _face_enhancer(
-    model: Model, embedder: Model, options: EnhanceOptions | None, below: float
-) -> FaceEnhancer:
-    return FaceEnhancer(Enhancer(model, options), origin(model), _meter(embedder), below)
-
-
-def _meter(embedder: Model) -> DriftMeter | None:
-    try:
-        _ = embedder.card
-    except ModelNotFound:
-        return None
-    return DriftMeter(Recogniser(embedder))
+    return workshop(settings).enhancer(scale, options, below)
 
 
 def face_colouriser(
@@ -150,8 +131,7 @@ def face_colouriser(
     Raises ModelNotFound where the colouriser is not installed, ModelError and its kin where it
     cannot be used.
     """
-    model = session(settings, COLOURISER)
-    return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+    return workshop(settings).colouriser(options, only_grey=only_grey)
 
 
 def tool(settings: Settings, step: Modelled) -> Tool:
@@ -273,7 +253,7 @@ class Workshop:
     ) -> FaceEnhancer:
         """As `face_enhancer`."""
         model = self._other(enhancer_name(scale))
-        return _face_enhancer(model, self._other(FACE_EMBEDDER), options, below)
+        return FaceEnhancer(Enhancer(model, options), origin(model), self.meter(), below)
 
     def colouriser(
         self, options: ColouriseOptions | None = None, *, only_grey: bool = True
@@ -304,7 +284,14 @@ class Workshop:
 
     def meter(self) -> DriftMeter | None:
         """What measures identity drift; None where the recogniser for it is not installed."""
-        return _meter(self._other(FACE_EMBEDDER)) if FACE_EMBEDDER in self.others else None
+        embedder = self.others.get(FACE_EMBEDDER)
+        if embedder is None:
+            return None
+        try:
+            _ = embedder.card
+        except ModelNotFound:
+            return None
+        return DriftMeter(Recogniser(embedder))
 
     def _other(self, name: str) -> Model:
         if name not in self.others:

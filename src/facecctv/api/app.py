@@ -27,8 +27,8 @@ DESCRIPTION = (
     "for the time of one request. Errors are application/problem+json (RFC 9457)."
 )
 NOT_HERE = (
-    "nothing answers here; a capability that this version lacks has no address (GET /v1/models "
-    "lists what is installed)"
+    "nothing answers here; this server may lack what you are looking for (GET /v1/models lists "
+    "what is installed)"
 )
 
 _NO_TELEMETRY: Any = dict.fromkeys(
@@ -105,7 +105,9 @@ def _handle_errors(app: FastAPI, web: Path) -> None:
         return Problem(error.status_code, detail, error.headers).response()
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return Problem(422, "; ".join(_plain(one) for one in error.errors())).response()
+        return Problem(
+            422, "; ".join(_plain(one) for one in error.errors()), code="option"
+        ).response()
 
     async def problem(_: Request, error: Problem) -> Response:
         return error.response()

@@ -104,7 +104,7 @@ def _work(
         faces = looking.faces(desk, pipeline, image)
         seen.leave.check()
         labels = [label(seen, face) for face in faces]
-        process = improving.whole(desk.workshop.during(seen.leave.check), image, faces)
+        process = improving.whole(desk, seen, faces)
         if process is None:
             return replies.picture_reply(outline(image, faces, labels), format, len(faces))
         check_effort(process.chain, image.shape[1], image.shape[0], desk.limits)

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict
 
-from facecctv.api.desk import Workshop
-from facecctv.api.limits import ServerLimits
+from facecctv.api.desk import Desk, Seen
 from facecctv.api.problems import Problem
 from facecctv.evidence.steps import Chain, Colourise, Enhance, Modelled, Process, Tool
 from facecctv.pipeline import Enhance as EnhanceStage
@@ -47,9 +46,9 @@ class Improving(BaseModel):
         """Pixels of work at most, for a picture of this size."""
         return width * height * self.scale**2
 
-    def whole(self, workshop: Workshop, image: Image, faces: Sequence[Face]) -> Process | None:
-        """What makes the whole picture (H, W, 3) uint8 RGB anew: its faces enhanced, the rest
-        enlarged by plain interpolation, then coloured. None where nothing is to be done.
+    def whole(self, desk: Desk, seen: Seen, faces: Sequence[Face]) -> Process | None:
+        """What makes the whole picture anew: its faces enhanced, the rest enlarged by plain
+        interpolation, then coloured. None where nothing is to be done.
 
         Loads the models. Raises as `stages`.
         """
@@ -58,38 +57,34 @@ class Improving(BaseModel):
             scale, strength = self.scale, self.strength
             options = {"scale": scale, "strength": strength, "luminance": self.luminance}
             steps.append(Enhance.model_validate(options | {"faces_only": True}))
-        if self.colourise == "on" or (self.colourise == "auto" and is_grey(image)):
+        if self.colourise == "on" or (self.colourise == "auto" and is_grey(seen.picture.image)):
             steps.append(Colourise(saturation=self.saturation, force=True))
         if not steps:
             return None
+        workshop = desk.workshop.during(seen.leave.check)
 
         def tool(step: Modelled) -> Tool:
             made = workshop.tool(step)
             if isinstance(step, Colourise):
                 return made
             if self.forensic and made.origin.step == "generative":
-                raise Problem(422, FORENSIC.format(made.origin.model))
+                raise Problem(422, FORENSIC.format(made.origin.model), code="option")
             options = EnhanceOptions(step.strength, step.luminance)
             enhancer = workshop.enhancer(step.scale, options).enhancer
             return replace(made, run=lambda image: enhance_faces(image, faces, enhancer))
 
         return Process(Chain(tuple(steps)), tool)
 
-    def stages(
-        self,
-        pipeline: Pipeline,
-        workshop: Workshop,
-        image: Image,
-        limits: ServerLimits,
-    ) -> Pipeline:
-        """The pipeline with the stages asked for, for this one picture (H, W, 3) uint8 RGB.
+    def stages(self, pipeline: Pipeline, desk: Desk, seen: Seen) -> Pipeline:
+        """The pipeline with the stages asked for, for this one picture.
 
         Loads their models. Raises Problem 422 where forensic work refuses one, ModelNotFound.
         """
         if self.enhance == "off" and self.colourise == "off":
             return pipeline
         # Told by the whole picture, once, not again for every face.
-        grey = is_grey(image)
+        grey = is_grey(seen.picture.image)
+        workshop = desk.workshop.during(seen.leave.check)
         if self.enhance != "off":
             luminance = self.luminance
             if luminance == "auto":
@@ -97,8 +92,8 @@ class Improving(BaseModel):
             options = EnhanceOptions(self.strength, luminance)
             enhancer = workshop.enhancer(self.scale, options, self.enhance_below or math.inf)
             if self.forensic and enhancer.origin.step == "generative":
-                raise Problem(422, FORENSIC.format(enhancer.origin.model))
-            room = _Room(limits.max_output_pixels, self.scale, enhancer.below)
+                raise Problem(422, FORENSIC.format(enhancer.origin.model), code="option")
+            room = _Room(desk.limits.max_output_pixels, self.scale, enhancer.below)
             pipeline = replace(pipeline, enhance=partial(room.take, enhancer))
         if self.colourise == "on" or (self.colourise == "auto" and grey):
             colour = workshop.colouriser(ColouriseOptions(self.saturation), only_grey=False)
@@ -119,7 +114,8 @@ class _Room:
             if crop.face.height < self._below:
                 self._pixels -= crop.image.shape[0] * crop.image.shape[1] * self._scale**2
         if self._pixels < 0:
-            raise Problem(422, "too many large faces to enhance: set enhance_below or limit")
+            detail = "too many large faces to enhance: set enhance_below or limit"
+            raise Problem(422, detail, code="option")
         return enhance(image, crops)
 
 
@@ -153,7 +149,7 @@ def _improving(
     ] = False,
 ) -> Improving:
     if forensic and colourise != "off":
-        raise Problem(422, FORENSIC.format("colourise"))
+        raise Problem(422, FORENSIC.format("colourise"), code="option")
     return Improving(
         enhance=enhance,
         enhance_below=enhance_below,

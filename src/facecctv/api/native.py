@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
+from pydantic import JsonValue
 
 from facecctv import schema
 from facecctv.api import boxes, documents, replies
@@ -14,8 +15,11 @@ from facecctv.api.desk import Desk, Seen
 from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
 from facecctv.api.options import Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
+from facecctv.evidence.provenance import embedded
+from facecctv.evidence.steps import Step
+from facecctv.image import Picture
 from facecctv.pipeline import Pipeline
-from facecctv.types import Face, Image, Portrait
+from facecctv.types import Coloured, Enhanced, Face, Image, Origin, Portrait
 from facecctv.vision.drift import change_map
 
 CROP_PIXELS_PER_PICTURE_PIXEL = 4
@@ -96,10 +100,9 @@ def _work(
         seen.leave.check()
         if format is not None:
             return replies.picture_reply(replies.annotated(image, faces), format, len(faces))
-        pictures = _Pictures(image, showing, improving)
+        pictures = _Pictures(seen.picture, showing, improving)
         if judge or showing.crops:
-            workshop = desk.workshop.during(seen.leave.check)
-            pipeline = improving.stages(looker, workshop, image, desk.limits)
+            pipeline = improving.stages(looker, desk, seen)
             found = _portraits(seen, pipeline, faces, pictures, judge=judge)
         else:
             found = [schema.Face.of(face) for face in faces]
@@ -144,7 +147,8 @@ def _faces(
 class _Pictures:
     """The pictures of faces that a reply carries, in the order of the faces."""
 
-    def __init__(self, image: Image, showing: Showing, improving: Improving) -> None:
+    def __init__(self, picture: Picture, showing: Showing, improving: Improving) -> None:
+        image, self._sha256 = picture.image, picture.sha256
         self._room = max(
             CROP_PIXELS, CROP_PIXELS_PER_PICTURE_PIXEL * image.shape[0] * image.shape[1]
         )
@@ -171,20 +175,48 @@ class _Pictures:
             if self._room < 0:
                 raise Problem(422, "too many large faces for crops: raise threshold or set limit")
             self.crops.append(replies.crop_picture(number, crop, self._format))
+        steps = [] if enhanced is None else [_enhanced(enhanced)]
         if enhanced is not None:
-            self._made("enhanced", number, enhanced.image)
+            self._made("enhanced", number, enhanced.image, steps)
             if "changes" in self._kinds:
-                self._made("changes", number, change_map(crop.image, enhanced.image))
+                self._made("changes", number, change_map(crop.image, enhanced.image), steps)
         if coloured is not None:
-            self._made("coloured", number, coloured.image)
+            before = steps if coloured.of == "enhanced" else []
+            self._made("coloured", number, coloured.image, [*before, _coloured(coloured)])
 
-    def _made(self, kind: str, number: int, image: Image) -> None:
+    def _made(self, kind: str, number: int, image: Image, steps: list[Step]) -> None:
         if kind in self._kinds:
-            self._kinds[kind].append(replies.face_picture(number, image, self._format))
+            words = embedded(self._sha256, steps)
+            self._kinds[kind].append(replies.face_picture(number, image, self._format, words))
 
     def of(self, kind: str) -> tuple[replies.FacePicture, ...] | None:
         """Those of one kind; None if it was not asked for."""
         return tuple(self._kinds[kind]) if kind in self._kinds else None
+
+
+def _enhanced(made: Enhanced) -> Step:
+    luminance = "on" if made.luminance_only else "off"
+    facts: dict[str, JsonValue] = {
+        "scale": made.scale,
+        "strength": made.strength,
+        "luminance": luminance,
+    }
+    return _step("enhance", made.origin, facts)
+
+
+def _coloured(made: Coloured) -> Step:
+    return _step("colourise", made.origin, {"saturation": made.saturation})
+
+
+def _step(name: str, origin: Origin, parameters: dict[str, JsonValue]) -> Step:
+    return Step(
+        name=name,
+        step_class=origin.step,
+        parameters=parameters,
+        model=origin.model,
+        model_version=origin.version,
+        model_sha256=origin.sha256,
+    )
 
 
 def _portraits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
@@ -20,6 +20,11 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "code": {
+            "type": "string",
+            "enum": ["option", "output-too-large", "has-colour", "not-installed"],
+            "description": "Where one status has several ways out.",
+        },
     },
 }
 
@@ -40,6 +45,10 @@ MEANINGS = {
 WITH_RETRY = frozenset({429, 503})
 
 
+Code = Literal["option", "output-too-large", "has-colour", "not-installed"]
+"""A member `code` beside those of RFC 9457, where one status has several ways out."""
+
+
 class Problem(Exception):
     """Ends a request with this status; the detail is for the person who sent it.
 
@@ -52,12 +61,13 @@ class Problem(Exception):
         detail: str,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        code: Code | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {})
+        self.extra = dict(extra or {}) | ({"code": code} if code else {})
 
     def response(self) -> JSONResponse:
         """The problem as sent."""

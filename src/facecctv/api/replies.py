@@ -99,10 +99,13 @@ def crop_picture(number: int, crop: Crop, format: PictureFormat) -> CropPicture:
     )
 
 
-def face_picture(number: int, image: Image, format: PictureFormat) -> FacePicture:
-    """One picture for the lists beside the crops."""
+def face_picture(
+    number: int, image: Image, format: PictureFormat, words: Mapping[str, str]
+) -> FacePicture:
+    """One picture for the lists beside the crops; the words go into its file."""
     height, width = image.shape[:2]
-    return FacePicture(face=number, width=width, height=height, image=data_url(image, format))
+    url = as_url(encoded(image, format, words), format)
+    return FacePicture(face=number, width=width, height=height, image=url)
 
 
 def annotated(image: Image, faces: Sequence[Face]) -> Image:

@@ -1,11 +1,7 @@
 import { Problem, problemOf, unreachable } from './problem';
 
-export interface ExamineOptions {
-  crops?: boolean;
-  annotated?: boolean;
-  threshold?: number | null;
-  minFace?: number | null;
-}
+/** Options as the server names them; those left to the server are null or false. */
+export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export interface Watch {
   signal?: AbortSignal;
@@ -30,7 +26,7 @@ export class Client {
   }
 
   /** Sends a picture; resolves with the parsed reply. */
-  post<T>(path: string, file: Blob, name: string, options: ExamineOptions, watch: Watch = {}) {
+  post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
     const { signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
@@ -50,7 +46,7 @@ export class Client {
           reject(problemOf(status, responseText, request.getResponseHeader('Retry-After')));
         else resolve(JSON.parse(responseText) as T);
       };
-      request.open('POST', path + queryOf(options));
+      request.open('POST', path + queryOf(query));
       request.setRequestHeader('Accept', 'application/json');
       const key = this.#key();
       if (key) request.setRequestHeader('X-API-Key', key);
@@ -71,12 +67,10 @@ export class Client {
 }
 
 /** Options left to the server are not sent. */
-export function queryOf(options: ExamineOptions): string {
+export function queryOf(options: Query): string {
   const query = new URLSearchParams();
-  if (options.crops) query.set('crops', 'true');
-  if (options.annotated) query.set('annotated', 'true');
-  if (options.threshold != null) query.set('threshold', String(options.threshold));
-  if (options.minFace != null) query.set('min_face', String(options.minFace));
+  for (const [name, value] of Object.entries(options))
+    if (value !== null && value !== undefined && value !== false) query.set(name, String(value));
   return query.size ? `?${query}` : '';
 }
 
