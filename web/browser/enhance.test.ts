@@ -16,6 +16,8 @@ const LOOKS = [
   ['phone-dark', NARROW, 'dark'],
 ] as const;
 
+const LONG = 180_000; // milliseconds: several looks in one visit
+
 const open = (options: BrowserContextOptions = {}) => Visit.open(browser, options, 'enhancing');
 
 /** A demo scene, small, so that enhancing it takes no time; grey where wished. */
