@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -148,6 +150,22 @@ class TestGrammar:
             said = ""
             assert Chain.parse(str(chain)) == chain
         assert "\n" not in said
+
+    @pytest.mark.parametrize("name", KNOWN)
+    def test_the_page_on_steps_has_every_parameter_and_default(self, name):
+        page = (Path(__file__).parent.parent / "docs" / "steps.md").read_text(encoding="utf-8")
+        section = page.partition(f"\n### {name}\n")[2].partition("\n##")[0]
+        rows = [row for row in section.splitlines() if row.startswith("|")]
+        for number, (field, facts) in enumerate(KNOWN[name].model_fields.items()):
+            row = next(row for row in rows if re.search(rf"\b{field}\b", row.split("|")[1]))
+            assert ("**" in row) == (number == 0 or row is rows[2])
+            default = row.split("|")[3].strip()
+            if isinstance(facts.default, bool):
+                assert default == ("on" if facts.default else "off")
+            elif isinstance(facts.default, int | float):
+                assert float(default.removeprefix("x")) == facts.default
+            elif isinstance(facts.default, str):
+                assert default == facts.default
 
     def test_a_chain_has_steps(self):
         with pytest.raises(SettingError, match="at least one"):
