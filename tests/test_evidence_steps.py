@@ -369,16 +369,17 @@ class TestProvenance:
 
     def test_embedded_words(self):
         steps = Process(Chain.parse("gamma,colourise"), tools).steps
-        words = embedded(SHA, steps)
+        words = embedded(SHA, steps, "1.2")
         assert list(words) == ["Software", "Source SHA-256", "Steps", "Colour"]
         assert words["Source SHA-256"] == SHA
+        assert words["Software"] == "FaceCCTV 1.2"
         assert [Step.model_validate(step) for step in json.loads(words["Steps"])] == list(steps)
         assert "estimated" in words["Colour"]
 
     def test_versions_of_what_had_a_say(self):
         gamma, colour = Process(Chain.parse("gamma,colourise"), tools).steps
-        assert set(versions([gamma])) == {"facecctv", "python", "numpy", "opencv", "pillow"}
-        assert versions([colour])["onnxruntime"]
+        assert set(versions([gamma], "1.2")) == {"facecctv", "python", "numpy", "opencv", "pillow"}
+        assert versions([colour], "1.2")["onnxruntime"]
 
     def test_record_round_trip(self):
         steps = Process(Chain.parse(EXAMPLE), tools).steps
@@ -389,7 +390,7 @@ class TestProvenance:
             height=2,
             output=Output(file="a-enhanced.png", sha256=SHA, width=12, height=8),
             steps=steps,
-            versions=versions(steps),
+            versions=versions(steps, "1.2"),
             **marks(steps),
         )
         text = record.to_json()
