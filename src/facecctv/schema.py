@@ -32,8 +32,6 @@ Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
 Component = Annotated[float, _rounded(6)]
 
-Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
-
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -114,7 +112,17 @@ class Candidate(_Model):
     similarity: Similarity
     false_match_rate: Rate
     """At this quality and gallery size."""
-    decision: Decision
+    decision: types.Decision
+
+    @classmethod
+    def of(cls, match: types.Match) -> Self:
+        """The same facts, rounded."""
+        return cls(
+            name=match.name,
+            similarity=match.similarity,
+            false_match_rate=match.false_match_rate,
+            decision=match.decision,
+        )
 
 
 class Face(_Model):
@@ -128,7 +136,7 @@ class Face(_Model):
     gender: Gender | None = None
     embedding: tuple[Component, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
-    decision: Decision | None = None
+    decision: types.Decision | None = None
 
     @classmethod
     def of(cls, face: types.Face) -> Self:

@@ -21,6 +21,9 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Use = Literal["presence", "observation", "recognition", "identification"]
 """What a face is good enough for, after the four grades of EN/IEC 62676-4."""
 
+Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
+"""What a comparison of faces comes to; nobody is matched for being nearest."""
+
 
 def check_image(image: Image) -> Image:
     """Returns the image; raises ValueError unless it is (H, W, 3) uint8 with at least one pixel."""
@@ -172,3 +175,15 @@ class Portrait:
     face: Face
     crop: Crop | None = None
     quality: Quality | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """Somebody of a watch-list or of the sightings who may be this person."""
+
+    name: str
+    similarity: float
+    """-1..1, higher for the same person."""
+    false_match_rate: float
+    """0..1, at this quality and gallery size."""
+    decision: Decision
