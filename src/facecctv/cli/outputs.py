@@ -21,7 +21,10 @@ INDEX = "index.html"
 RESULT = "result.json"
 _LONGEST_NAME = 180
 """Bytes of a name, so that what is appended still fits the 255 of a file system."""
-_OURS = re.compile(r"annotated\.png|sheet(-\d+)?\.png|result\.json|crops(/face-\d+\.png)?")
+_OURS = re.compile(
+    r"annotated\.png|(sheet|before-after)(-\d+)?\.png|result\.json"
+    r"|(crops|enhanced|changes|coloured)(/face-\d+\.png)?"
+)
 
 
 class Names:
