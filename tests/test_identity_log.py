@@ -10,7 +10,7 @@ import pytest
 
 from facecctv.errors import LogTampered, OutputError
 from facecctv.identity import log
-from facecctv.identity.log import FIRST, Anchor, Search, append, entries, head_of, verify
+from facecctv.identity.log import FIRST, Anchor, Ruling, Search, append, entries, head_of, verify
 
 SEARCH = Search(
     what="watchlist", target="a1b2", source="ab" * 32, compared=3, rate=1e-3,
@@ -169,6 +169,13 @@ def test_several_writers_make_one_chain(path):
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         append(tmp_path / "none" / "log", SEARCH)
+
+
+def test_a_person_decides(path):
+    append(path, SEARCH)
+    append(path, Ruling(of=1, ruling="rejected", name="Ann Lee", by="J. Doe", reason="too tall"))
+    assert verify(path).lines == 2
+    assert list(entries(path))[1]["ruling"] == "rejected"
 
 
 def test_odd_names_are_logged(path):

@@ -311,6 +311,20 @@ class Result(_Model):
         )
 
 
+class Verification(_Model):
+    """Whether two pictures show one person."""
+
+    a: Result
+    """With the one face that was compared."""
+    b: Result
+    similarity: Similarity
+    false_match_rate: Rate
+    """How often different people are at least so alike, at this quality."""
+    log10_likelihood_ratio: Measure
+    """Base-10 logarithm: how much likelier so if one person, than if two."""
+    decision: types.Decision
+
+
 class Error(_Model):
     """Why one input gave no result."""
 

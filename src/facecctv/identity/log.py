@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 from facecctv.errors import LogTampered, OutputError, WatchlistBusy
 from facecctv.types import Decision
@@ -56,6 +56,19 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Ruling:
+    """What a person made of a search; a result is a lead until somebody decides."""
+
+    of: int
+    """Number of the search's line."""
+    ruling: Literal["confirmed", "rejected", "open"]
+    name: str
+    """Of the candidate, or empty."""
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Anchor:
     """How far a log went at one moment."""
 
@@ -80,8 +93,8 @@ def head_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.head")
 
 
-def append(path: Path, search: Search, moment: datetime | None = None) -> Anchor:
-    """Writes one search to the end of the log, on the disk when this returns.
+def append(path: Path, event: Search | Ruling, moment: datetime | None = None) -> Anchor:
+    """Writes one event to the end of the log, on the disk when this returns.
 
     Makes the log where there is none. Raises LogTampered where log and head do not fit each other,
     OutputError where it cannot be written, WatchlistBusy where another process holds it.
@@ -90,7 +103,7 @@ def append(path: Path, search: Search, moment: datetime | None = None) -> Anchor
     with _locked(path):
         before = _last(path)
         facts = {"number": before.lines + 1, "time": when, "previous": before.last}
-        line = json.dumps(facts | asdict(search), ensure_ascii=False, sort_keys=True)
+        line = json.dumps(facts | asdict(event), ensure_ascii=False, sort_keys=True)
         after = Anchor(before.lines + 1, _hash(line))
         try:
             with _private(path) as file:

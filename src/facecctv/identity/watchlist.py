@@ -102,6 +102,11 @@ class Watchlist:
     ) -> None:
         self.close()
 
+    @property
+    def unwiped(self) -> bool:
+        """Whether traces of somebody removed are still in the file; `expire` wipes them."""
+        return self._vault.unwiped
+
     def check_embedder(self, embedder: str) -> None:
         """Raises EntryError where the list's templates are of another model."""
         if embedder != self.about["embedder"]:
@@ -169,11 +174,11 @@ class Watchlist:
             with self._vault.writing() as writer:
                 for number, _ in over:
                     writer.remove(number)
-        elif self._vault.unwiped:
+        elif self.unwiped:
             self._vault.wipe()
         return [who.name for _, who in over]
 
-    def rekey(self, secret: Secret, cost: int = COST) -> None:
+    def rekey(self, secret: Secret, *, cost: int = COST) -> None:
         """Seals everything under another secret; the old one opens nothing any more."""
         self._vault.rekey(secret, _tag_of, cost)
 

@@ -34,6 +34,12 @@ class Recogniser:
         """The model's own account of itself."""
         return self._session.card
 
+    @property
+    def length(self) -> int:
+        """How many numbers an embedding has; runs the network once."""
+        height, width = self._size()
+        return int(self.embed([np.zeros((height, width, 3), np.uint8)]).shape[1])
+
     def embed(self, crops: Sequence[Image]) -> Floats:
         """(N, D) float32 of unit length, one for each aligned face; (0, D or 0) for none.
 
