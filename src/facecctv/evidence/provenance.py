@@ -93,7 +93,7 @@ def embedded(sha256: str, steps: Sequence[Step], version: str) -> dict[str, str]
 
 
 def versions(steps: Sequence[Step], version: str) -> dict[str, str]:
-    """Of all that has a say in the bytes of the result of these steps; `version` is this program's."""
+    """Of all that has a say in the result of these steps; `version` is this program's."""
     found = {
         "facecctv": version,
         "python": platform.python_version(),
