@@ -36,7 +36,7 @@ li img{width:6rem;height:6rem;object-fit:contain;background:#0003;border-radius:
 image-rendering:pixelated;flex:none}
 .views{display:flex;flex-wrap:wrap;gap:.5rem;align-content:start}
 figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:11rem}
-li:has(figure+figure){grid-column:1/-1;flex-wrap:wrap}
+li:has(figure+figure){grid-column:1/-1;flex-wrap:wrap}li>div+div{flex:1 1 9rem}
 li:has(figure+figure) img{width:11rem;height:11rem}li img.made{image-rendering:auto}
 .kept{color:var(--good)}.unknown{color:var(--fair)}.drifted{color:var(--poor);font-weight:600}
 .grade{font-weight:600}.identification,.recognition{color:var(--good)}
