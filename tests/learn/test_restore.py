@@ -208,7 +208,7 @@ def test_training_lowers_the_loss_of_the_enhancer(tmp_path, sharp):
 
 
 class TestScores:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def face(self):
         image = data.astronaut()[20:148, 160:288]
         points = [[41, 87], [82, 87], [62, 113], [47, 132], [77, 132]]

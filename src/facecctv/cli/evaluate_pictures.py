@@ -112,7 +112,7 @@ def _sharp(
 
 
 def _own(settings: Settings, data: Path, limit: int) -> list[Image]:
-    images = []
+    images: list[Image] = []
     for path in find([data]):
         if len(images) == limit:
             break

@@ -30,6 +30,8 @@ class Sharp:
     """(H, W, 3) uint8 RGB, sides divisible by the scale."""
     landmarks: Floats | None
     """(5, 2) float32 pixels; None where no face is known: identity is then not measured."""
+    name: str = ""
+    """Of the picture it comes from."""
 
 
 def sharp_faces(data: Path, scale: int, low: float, high: float, most: int = 300) -> list[Sharp]:
@@ -85,7 +87,7 @@ def _scaled(sample: Sample, index: int, factor: float, scale: int) -> Sharp:
     image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     ratio = np.array([size[0] / part.shape[1], size[1] / part.shape[0]])
     landmarks = (sample.landmarks[index] - (left, top)) * ratio
-    return Sharp(image, landmarks.astype(np.float32))
+    return Sharp(image, landmarks.astype(np.float32), sample.name)
 
 
 def luma(image: Image) -> Floats:
