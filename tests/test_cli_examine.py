@@ -35,10 +35,11 @@ def pictures(tmp_path, monkeypatch):
 
 @pytest.fixture
 def examine(red_model, capsys):
-    """Runs the command; returns status, stdout, stderr."""
+    """Runs the command without enhancing; returns status, stdout, stderr."""
 
     def run(*arguments):
-        status = cli.main(["examine", "--model", red_model, *map(str, arguments)])
+        given = ["--model", red_model, "--enhance", "off", *map(str, arguments)]
+        status = cli.main(["examine", *given])
         return status, *capsys.readouterr()
 
     return run
@@ -240,6 +241,7 @@ def test_an_interrupted_run_leaves_whole_results_only(tmp_path, red_model):
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "examine", "in", "-o", "out", "--model", red_model]
+    command += ["--enhance", "off"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

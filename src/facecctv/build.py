@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
+from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
-from facecctv.types import Image, Portrait
+from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
+from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
+from facecctv.vision.drift import DriftMeter
+from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer, enhance_faces
 from facecctv.vision.quality import assess
+from facecctv.vision.recognise import Recogniser
 
 FACE_DETECTOR = "face-detector"
+FACE_EMBEDDER = "face-embedder"
+COLOURISER = "colouriser"
+ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
+"""Model by scale."""
 
 _DEFAULTS = Settings()
 
@@ -44,6 +57,112 @@ def session(settings: Settings, model: str) -> Session:
     )
 
 
+def origin(model: Session) -> Origin:
+    """What a result says of the model that made it; loads it."""
+    card = model.card
+    return Origin(card.name, card.version, model.sha256, card.step)
+
+
+def enhancer(settings: Settings, scale: int = 4, options: EnhanceOptions | None = None) -> Enhancer:
+    """The enhancer of a scale, read when first used; SettingError where there is none such."""
+    return Enhancer(session(settings, enhancer_name(scale)), options)
+
+
+def enhancer_name(scale: int) -> str:
+    """The model that enlarges this many times; SettingError where there is none such."""
+    if scale not in ENHANCERS:
+        raise SettingError(f"there are enhancers for x{', x'.join(map(str, ENHANCERS))}: x{scale}")
+    return ENHANCERS[scale]
+
+
+def colouriser(settings: Settings, options: ColouriseOptions | None = None) -> Colouriser:
+    """The colouriser, read when first used."""
+    return Colouriser(session(settings, COLOURISER), options)
+
+
+def face_enhancer(
+    settings: Settings,
+    scale: int = 4,
+    options: EnhanceOptions | None = None,
+    below: float = math.inf,
+) -> FaceEnhancer:
+    """The stage that enhances faces lower than `below` pixels and measures their drift.
+
+    Without a recogniser installed the drift of every face is unknown. Raises ModelNotFound where
+    the enhancer is not installed, ModelError and its kin where a model cannot be used.
+    """
+    return _face_enhancer(
+        session(settings, enhancer_name(scale)),
+        session(settings, FACE_EMBEDDER),
+        options,
+        below,
+    )
+
+
+def _face_enhancer(
+    model: Session, embedder: Session, options: EnhanceOptions | None, below: float
+) -> FaceEnhancer:
+    made_by = origin(model)
+    meter: DriftMeter | None = DriftMeter(Recogniser(embedder))
+    try:
+        _ = embedder.card
+    except ModelNotFound:
+        meter = None
+    return FaceEnhancer(Enhancer(model, options), made_by, meter, below)
+
+
+def face_colouriser(
+    settings: Settings, options: ColouriseOptions | None = None, *, only_grey: bool = True
+) -> FaceColouriser:
+    """The stage that colours faces, of grey pictures only unless told otherwise.
+
+    Raises ModelNotFound where the colouriser is not installed, ModelError and its kin where it
+    cannot be used.
+    """
+    model = session(settings, COLOURISER)
+    return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+
+
+def tool(settings: Settings, step: Modelled) -> Tool:
+    """What performs a step of a chain that needs a model.
+
+    Raises ModelNotFound where the model is not installed, ModelError and its kin where it cannot
+    be used.
+    """
+    if isinstance(step, Colourise):
+        model = session(settings, COLOURISER)
+        colour = Colouriser(model, ColouriseOptions(step.saturation))
+        return Tool(colour if step.force else partial(_coloured, colour), origin(model))
+    model = session(settings, enhancer_name(step.scale))
+    enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
+    if enhance.scale != step.scale:
+        raise ModelError(f"{model.card.name} enlarges {enhance.scale} times, not {step.scale}")
+    if not step.faces_only:
+        return Tool(enhance, origin(model))
+    finder = session(settings, FACE_DETECTOR)
+    detect = Detector(finder)
+    return Tool(
+        lambda image: enhance_faces(image, detect(image), enhance),
+        origin(model),
+        found_by=origin(finder),
+    )
+
+
+def _coloured(colourise: Colouriser, image: Image) -> Image:
+    if not is_grey(image):
+        raise ImageError(
+            "has colour already; --force, or force=on in a chain, replaces it by an estimate"
+        )
+    return colourise(image)
+
+
+def recogniser(
+    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
+) -> Recogniser:
+    """The recogniser, or one of the user's own by path; read when first used."""
+    return Recogniser(session(settings, model), mirror=mirror)
+
+
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Detector | single.SingleFaceDetector:
@@ -64,9 +183,13 @@ def pipeline(
     return examination(detector(settings, options, model))
 
 
-def examination(detect: Detector | single.SingleFaceDetector) -> Pipeline:
-    """The main job with a detector that is there already."""
-    return Pipeline(detect=detect, assess=assess)
+def examination(
+    detect: Detector | single.SingleFaceDetector,
+    enhance: FaceEnhancer | None = None,
+    colourise: FaceColouriser | None = None,
+) -> Pipeline:
+    """The main job with stages that are there already."""
+    return Pipeline(detect=detect, assess=assess, enhance=enhance, colourise=colourise)
 
 
 def load_pipeline(
@@ -74,14 +197,17 @@ def load_pipeline(
     options: DetectOptions | None = None,
     settings: Settings = _DEFAULTS,
     model: str = FACE_DETECTOR,
+    enhance: FaceEnhancer | None = None,
+    colourise: FaceColouriser | None = None,
 ) -> Pipeline:
     """The main job for library users: ready for any number of pictures, from several threads.
 
     The environment is not read; hand in Settings for a folder of models of your own, a number of
     threads or a provider. The model is loaded with the first picture, which raises ModelError
-    where it cannot be used.
+    where it cannot be used. `enhance` and `colourise` are stages that `face_enhancer` and
+    `face_colouriser` make; without them nothing is enhanced or coloured.
     """
-    return pipeline(settings, options, model)
+    return examination(detector(settings, options, model), enhance, colourise)
 
 
 def examine(
@@ -104,19 +230,53 @@ def examine(
 
 @dataclass(frozen=True)
 class Workshop:
-    """Pipelines for any options, all over the same loaded models: for doors that serve many."""
+    """Pipelines for any options, all over the same models, each loaded when first needed."""
 
     detector: Session
+    others: Mapping[str, Session] = field(default_factory=dict)
+    """By name: the enhancers, the colouriser and the recogniser, installed or not."""
 
-    def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
+    def pipeline(
+        self,
+        options: DetectOptions | None = None,
+        margin: float = 0.35,
+        enhance: FaceEnhancer | None = None,
+        colourise: FaceColouriser | None = None,
+    ) -> Pipeline:
         """A pipeline with these options; `margin` is around each crop, as in Pipeline."""
-        return Pipeline(detect=Detector(self.detector, options), assess=assess, margin=margin)
+        return Pipeline(
+            detect=Detector(self.detector, options),
+            assess=assess,
+            margin=margin,
+            enhance=enhance,
+            colourise=colourise,
+        )
+
+    def enhancer(
+        self, scale: int = 4, options: EnhanceOptions | None = None, below: float = math.inf
+    ) -> FaceEnhancer:
+        """As `face_enhancer`."""
+        model = self._other(enhancer_name(scale))
+        return _face_enhancer(model, self._other(FACE_EMBEDDER), options, below)
+
+    def colouriser(
+        self, options: ColouriseOptions | None = None, *, only_grey: bool = True
+    ) -> FaceColouriser:
+        """As `face_colouriser`."""
+        model = self._other(COLOURISER)
+        return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+
+    def _other(self, name: str) -> Session:
+        if name not in self.others:
+            raise ModelNotFound(f"no model {name!r} in this workshop")
+        return self.others[name]
 
     def cards(self) -> list[Card]:
-        """What the models say of themselves; loads them."""
+        """What the models say of themselves that every request needs; loads them."""
         return [self.detector.card]
 
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
     """One that loads each model when it is first needed."""
-    return Workshop(session(settings, model))
+    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER)
+    return Workshop(session(settings, model), {name: session(settings, name) for name in names})

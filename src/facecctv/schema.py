@@ -32,11 +32,11 @@ Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
 Component = Annotated[float, _rounded(6)]
 
-Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
-
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
+    )
 
     def to_json(self) -> str:
         """One line of JSON without the keys that were not asked for."""
@@ -107,6 +107,84 @@ class Gender(_Model):
     probability: Fraction
 
 
+class Drift(_Model):
+    """Whether an enhanced face is still the same person; as in `facecctv.types.Drift`."""
+
+    verdict: types.DriftVerdict
+    similarity: Similarity | None = None
+    limit: Similarity | None = None
+    at: str | None = None
+    """The error rate that the limit was set at."""
+
+    @classmethod
+    def of(cls, drift: types.Drift) -> Self:
+        """The same facts, rounded."""
+        return cls(
+            verdict=drift.verdict,
+            similarity=drift.similarity,
+            limit=drift.limit,
+            at=drift.at or None,
+        )
+
+
+class _Made(_Model):
+    """By which model pixels were made."""
+
+    model: str
+    version: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the model file."""
+    step: Annotated[types.StepClass, Field(alias="class")]
+    """How far the result departs from the original pixels."""
+
+
+class Enhancement(_Made):
+    """How a face was enhanced, and what became of it."""
+
+    scale: Annotated[int, Field(ge=1)]
+    strength: Fraction
+    luminance_only: bool
+    drift: Drift
+
+    @classmethod
+    def of(cls, enhanced: types.Enhanced) -> Self:
+        """The same facts, rounded."""
+        return cls.model_validate(
+            _origin(enhanced.origin)
+            | {
+                "scale": enhanced.scale,
+                "strength": enhanced.strength,
+                "luminance_only": enhanced.luminance_only,
+                "drift": Drift.of(enhanced.drift),
+            }
+        )
+
+
+class Colour(_Made):
+    """Where a face's colour comes from."""
+
+    estimated: Literal[True] = True
+    """Colour of a grey picture is a guess, always."""
+    saturation: Annotated[float, Field(ge=0.0), _rounded(4)]
+    of: Literal["crop", "enhanced"]
+    """What was coloured."""
+
+    @classmethod
+    def of_coloured(cls, coloured: types.Coloured) -> Self:
+        """The same facts, rounded."""
+        facts = {"saturation": coloured.saturation, "of": coloured.of}
+        return cls.model_validate(_origin(coloured.origin) | facts)
+
+
+def _origin(origin: types.Origin) -> dict[str, object]:
+    return {
+        "model": origin.model,
+        "version": origin.version,
+        "sha256": origin.sha256,
+        "class": origin.step,
+    }
+
+
 class Candidate(_Model):
     """One entry of a watch-list or of the sightings that may be this person."""
 
@@ -114,7 +192,17 @@ class Candidate(_Model):
     similarity: Similarity
     false_match_rate: Rate
     """At this quality and gallery size."""
-    decision: Decision
+    decision: types.Decision
+
+    @classmethod
+    def of(cls, match: types.Match) -> Self:
+        """The same facts, rounded."""
+        return cls(
+            name=match.name,
+            similarity=match.similarity,
+            false_match_rate=match.false_match_rate,
+            decision=match.decision,
+        )
 
 
 class Face(_Model):
@@ -127,11 +215,14 @@ class Face(_Model):
     """`average`: seen by no model, but those of an average upright face in the box; pose and the
     distance between the eyes then follow from the box alone."""
     quality: Quality | None = None
+    """Of the original pixels, never of enhanced ones."""
+    enhancement: Enhancement | None = None
+    colour: Colour | None = None
     age: Age | None = None
     gender: Gender | None = None
     embedding: tuple[Component, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
-    decision: Decision | None = None
+    decision: types.Decision | None = None
 
     @classmethod
     def of(cls, face: types.Face) -> Self:
@@ -142,10 +233,20 @@ class Face(_Model):
     @classmethod
     def of_portrait(cls, portrait: types.Portrait) -> Self:
         """What the pipeline learnt; what it was not asked for stays absent."""
-        face = cls.of(portrait.face)
-        if portrait.quality is None:
-            return face
-        return face.model_copy(update={"quality": Quality.of(portrait.quality)})
+        found: dict[str, object] = {}
+        if portrait.quality is not None:
+            found["quality"] = Quality.of(portrait.quality)
+        if portrait.enhanced is not None:
+            found["enhancement"] = Enhancement.of(portrait.enhanced)
+        if portrait.coloured is not None:
+            found["colour"] = Colour.of_coloured(portrait.coloured)
+        if portrait.embedding is not None:
+            found["embedding"] = tuple(round(float(value), 6) for value in portrait.embedding)
+        if portrait.candidates is not None:
+            found["candidates"] = tuple(Candidate.of(match) for match in portrait.candidates)
+        if portrait.decision is not None:
+            found["decision"] = portrait.decision
+        return cls.of(portrait.face).model_copy(update=found)
 
 
 class Body(_Model):
@@ -168,6 +269,14 @@ class Files(_Model):
     """One for each face, in their order."""
     sheets: tuple[Text, ...] | None = None
     """Contact sheets of all faces."""
+    enhanced: tuple[Text, ...] | None = None
+    """Crops with more pixels, of the faces that were enhanced; names end in the face's number."""
+    changes: tuple[Text, ...] | None = None
+    """What enhancing added to each of these."""
+    coloured: tuple[Text, ...] | None = None
+    """Crops whose colour is estimated."""
+    comparisons: tuple[Text, ...] | None = None
+    """Sheets that show each face before and after, at one scale."""
 
 
 class Result(_Model):
@@ -207,6 +316,20 @@ class Result(_Model):
             bodies=None if bodies is None else tuple(Body.of(body) for body in bodies),
             files=files,
         )
+
+
+class Verification(_Model):
+    """Whether two pictures show one person."""
+
+    a: Result
+    """With the one face that was compared."""
+    b: Result
+    similarity: Similarity
+    false_match_rate: Rate
+    """How often different people are at least so alike, at this quality."""
+    log10_likelihood_ratio: Measure
+    """Base-10 logarithm: how much likelier so if one person, than if two."""
+    decision: types.Decision
 
 
 class Error(_Model):

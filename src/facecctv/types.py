@@ -21,6 +21,14 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Use = Literal["presence", "observation", "recognition", "identification"]
 """What a face is good enough for, after the four grades of EN/IEC 62676-4."""
 
+Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
+"""What a comparison of faces comes to; nobody is matched for being nearest."""
+
+StepClass = Literal["geometric", "photometric", "multi_frame", "learned", "generative"]
+"""How far what comes out of a step departs from the pixels that went in."""
+
+DriftVerdict = Literal["kept", "drifted", "unknown"]
+
 
 def check_image(image: Image) -> Image:
     """Returns the image; raises ValueError unless it is (H, W, 3) uint8 with at least one pixel."""
@@ -165,6 +173,82 @@ class Quality:
             _check_fraction(name, getattr(self, name))
 
 
+@dataclass(frozen=True)
+class Drift:
+    """Whether an enhanced face is still the same person to a network that compares faces."""
+
+    verdict: DriftVerdict
+    """`unknown` where nothing can be said: face too small, or no network to compare with."""
+    similarity: float | None = None
+    """Of the original and the enhanced face, -1..1; None where unknown."""
+    limit: float | None = None
+    """Least similarity of a kept face."""
+    at: str = ""
+    """The error rate that the limit was set at, in words."""
+
+    def __post_init__(self) -> None:
+        if (self.verdict == "unknown") != (self.similarity is None):
+            raise ValueError("a drift is unknown if and only if there is no similarity")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that pixels come from."""
+
+    model: str
+    """Its name."""
+    version: str
+    sha256: str
+    """Of its file, 64 hexadecimal digits."""
+    step: StepClass
+
+
+@dataclass(frozen=True, eq=False)
+class Enhanced:
+    """A crop with more pixels and less blur and noise. Not what the camera saw."""
+
+    image: Image
+    """(scale * h, scale * w, 3) uint8 RGB of an (h, w, 3) crop."""
+    scale: int
+    origin: Origin
+    strength: float
+    """0..1: share of the network's picture against plain interpolation."""
+    luminance_only: bool
+    """Colour is that of plain interpolation, as in a grey picture."""
+    drift: Drift
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+        _check_fraction("strength", self.strength)
+
+
+@dataclass(frozen=True, eq=False)
+class Coloured:
+    """A crop, or an enhanced one, with estimated colour. Lightness is that of its source."""
+
+    image: Image
+    """(h, w, 3) uint8 RGB, of the size of its source."""
+    origin: Origin
+    saturation: float
+    """1: as the network says."""
+    of: Literal["crop", "enhanced"]
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Somebody of a watch-list or of the sightings who may be this person."""
+
+    name: str
+    similarity: float
+    """-1..1, higher for the same person."""
+    false_match_rate: float
+    """0..1, at this quality and gallery size."""
+    decision: Decision
+
+
 @dataclass(frozen=True, eq=False)
 class Portrait:
     """All that was learnt about one face; what was not asked for is None."""
@@ -172,3 +256,12 @@ class Portrait:
     face: Face
     crop: Crop | None = None
     quality: Quality | None = None
+    """Of the original pixels, never of enhanced ones."""
+    enhanced: Enhanced | None = None
+    coloured: Coloured | None = None
+    embedding: Floats | None = None
+    """(D,) float32, unit length; of the original pixels."""
+    candidates: tuple[Match, ...] | None = None
+    """Who it may be, most similar first."""
+    decision: Decision | None = None
+    """What the search for this face comes to."""

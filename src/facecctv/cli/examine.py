@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from facecctv import build
-from facecctv.cli import batch, options, outputs, page, pictures
+from facecctv.cli import batch, improve, options, outputs, page, pictures
 from facecctv.image import Limits, Picture, shown, write_atomic
 from facecctv.pipeline import Pipeline
 from facecctv.schema import Files, Result
@@ -28,10 +28,16 @@ def examine(
     min_face: options.MinFace = 0.0,
     tiles: options.Tiles = "auto",
     enlarge: options.Enlarge = "auto",
+    enhance: improve.Enhance = None,
+    colourise: improve.Colourise = "off",
+    forensic: improve.Forensic = False,
     model: options.Model = build.FACE_DETECTOR,
     debug: options.Debug = False,
 ) -> int:
     """Find the faces in pictures, cut them out, and say what each is good enough for.
+
+    Small faces are enhanced beside the crops, never in their place: what a face is good enough for
+    is judged by its own pixels, and each enhanced face says whether it still is the same person.
 
     Writes for each picture a folder with its crops, the picture with its faces outlined, a contact
     sheet and result.json, and over all of them OUT/index.html to look at.
@@ -39,9 +45,12 @@ def examine(
     how = options.look(threshold, min_face, tiles, enlarge)
     found = options.sources(inputs, out)
     settings = options.environment()
+    more = improve.stages(settings, enhance, colourise, forensic)
     detector = build.detector(settings, how, model)
     _ = detector.card  # a model that cannot be used is no fault of any input
-    pipeline = build.examination(detector)
+    if more.note:
+        print(more.note, file=sys.stderr)
+    pipeline = build.examination(detector, more.enhance, more.colourise)
     with outputs.workshop(out) as workshop:
         guessed = landmarks_from(detector.card)
         job = _Job(pipeline, build.limits(settings), found, out, workshop, guessed)
@@ -101,10 +110,12 @@ class _Job:
         pictures.write_annotated(made / "annotated.png", picture.image, portraits, sha256)
         crops = pictures.write_crops(made / "crops", "", portraits, sha256)
         sheets = pictures.write_sheets(made, portraits, sha256)
+        made_more = improve.write(made, portraits, sha256)
         files = Files(
             annotated=f"{name}/annotated.png",
             crops=tuple(f"{name}/crops/{crop}" for crop in crops),
             sheets=tuple(f"{name}/{sheet}" for sheet in sheets),
+            **{kind: tuple(f"{name}/{file}" for file in made) for kind, made in made_more.items()},
         )
         size = (picture.width, picture.height)
         result = Result.of(
@@ -119,7 +130,16 @@ def _describe(result: Result) -> str:
         return "no faces"
     uses = [face.quality.usable_for for face in result.faces if face.quality]
     grades = Counter(use[-1] if use else pictures.UNUSABLE for use in uses)
-    return f"{_faces(len(result.faces))} ({_list(grades)})"
+    return f"{_faces(len(result.faces))} ({_list(grades)}){_made(result)}"
+
+
+def _made(result: Result) -> str:
+    drifts = [face.enhancement.drift.verdict for face in result.faces if face.enhancement]
+    text = f", {len(drifts)} enhanced" if drifts else ""
+    drifted = drifts.count("drifted")
+    text += f" ({drifted} drifted)" if drifted else ""
+    coloured = sum(face.colour is not None for face in result.faces)
+    return text + (f", {coloured} coloured" if coloured else "")
 
 
 def _faces(count: int) -> str:

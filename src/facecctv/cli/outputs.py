@@ -21,7 +21,10 @@ INDEX = "index.html"
 RESULT = "result.json"
 _LONGEST_NAME = 180
 """Bytes of a name, so that what is appended still fits the 255 of a file system."""
-_OURS = re.compile(r"annotated\.png|sheet(-\d+)?\.png|result\.json|crops(/face-\d+\.png)?")
+_OURS = re.compile(
+    r"annotated\.png|(sheet|before-after)(-\d+)?\.png|result\.json"
+    r"|(crops|enhanced|changes|coloured)(/face-\d+\.png)?"
+)
 
 
 class Names:
@@ -122,6 +125,18 @@ def publish(made: Path, target: Path) -> None:
             os.rename(made, target)
     except OSError as error:
         raise _cannot_write(target, error) from error
+
+
+def publish_files(made: Path, folder: Path, names: Sequence[str]) -> None:
+    """Moves finished files into a folder, in this order; each replaces one of its name.
+
+    Raises OutputError where that is impossible; an earlier file is then as it was.
+    """
+    for name in names:
+        try:
+            os.replace(made / name, folder / name)
+        except OSError as error:
+            raise _cannot_write(folder / name, error) from error
 
 
 def check_unchanged(source: str, sha256: str) -> None:

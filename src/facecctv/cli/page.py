@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from facecctv import __version__
+from facecctv.cli.improve import ESTIMATED, drift_words
 from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.pictures import UNUSABLE
 from facecctv.schema import Face, Result
@@ -33,12 +34,17 @@ grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
 li{display:flex;gap:.75rem;border:1px solid var(--line);border-radius:.5rem;padding:.6rem}
 li img{width:6rem;height:6rem;object-fit:contain;background:#0003;border-radius:.25rem;
 image-rendering:pixelated;flex:none}
+figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:6rem}
+.views{display:flex;flex-wrap:wrap;gap:.5rem;align-content:start}li:has(figure+figure){
+grid-column:span 2}li .views img.made{image-rendering:auto}
+.kept{color:var(--good)}.unknown{color:var(--fair)}.drifted{color:var(--poor);font-weight:600}
 .grade{font-weight:600}.identification,.recognition{color:var(--good)}
 .observation{color:var(--fair)}.presence{color:var(--poor)}.unusable{color:var(--none)}
 """
 _NOTE = (
     "A grade says what the pixels of a face are good enough for; it names nobody. "
-    "Faces can be missed and things can be mistaken for faces: look at the picture."
+    "Faces can be missed and things can be mistaken for faces: look at the picture. "
+    "Enhanced pixels are estimated and colour is a guess: judge persons by what was recorded."
 )
 
 
@@ -84,7 +90,8 @@ def _section(folder: str, result: Result) -> str:
     return f"""<section>
 <h2>{source}</h2>
 <p class="dim">{result.width} x {result.height} px · SHA-256 {result.sha256[:16]}… ·
-<a href="{at}/sheet.png">contact sheet</a> · <a href="{at}/{RESULT}">{RESULT}</a></p>
+<a href="{at}/sheet.png">contact sheet</a> ·{_compared(at, result)}
+<a href="{at}/{RESULT}">{RESULT}</a></p>
 <a href="{at}/annotated.png"><img class="scene" src="{at}/annotated.png" loading="lazy"
 width="{result.width}" height="{result.height}" style="height:auto;width:auto"
 alt="{source} with its faces outlined"></a>
@@ -92,18 +99,52 @@ alt="{source} with its faces outlined"></a>
 </section>"""
 
 
+def _compared(at: str, result: Result) -> str:
+    if result.files is None or not result.files.comparisons:
+        return ""
+    return f'\n<a href="{at}/before-after.png">before and after</a> ·'
+
+
 def _card(at: str, number: int, face: Face) -> str:
-    crop = f"{at}/crops/face-{number:02}.png"
     height = f"{face.box.y_max - face.box.y_min:.0f} px high"
     grade, verdict = UNUSABLE, ""
     if face.quality is not None:
         grade = face.quality.usable_for[-1] if face.quality.usable_for else UNUSABLE
         verdict = escape(face.quality.verdict)
     mark = "unusable" if grade == UNUSABLE else grade
-    return f"""<li><a href="{crop}"><img src="{crop}" loading="lazy" alt="Face {number}"></a>
+    return f"""<li><div class="views">{"".join(_views(at, number, face))}</div>
 <div><p><span class="grade {mark}">{number} · {grade.capitalize()}</span></p>
 <p class="dim">{height} · score {face.box.probability:.2f}</p>
-<p class="dim">{verdict}</p></div></li>"""
+<p class="dim">{verdict}</p>{_drift(face)}</div></li>"""
+
+
+def _views(at: str, number: int, face: Face) -> Iterator[str]:
+    """The face as recorded and what was made of it, all at one size."""
+    name = f"face-{number:02}.png"
+    yield _figure(f"{at}/crops/{name}", f"Face {number}", "as recorded", "")
+    if face.enhancement is not None:
+        how = f"enhanced x{face.enhancement.scale} ({face.enhancement.step})"
+        yield _figure(f"{at}/enhanced/{name}", f"Face {number}, enhanced", how, "made")
+        added = "what was added; grey is nothing"
+        yield _figure(f"{at}/changes/{name}", f"Face {number}, changes", added, "made")
+    if face.colour is not None:
+        made = f"Face {number}, coloured"
+        yield _figure(f"{at}/coloured/{name}", made, ESTIMATED, "made")
+
+
+def _figure(link: str, alternative: str, caption: str, kind: str) -> str:
+    return (
+        f'<figure><a href="{link}"><img class="{kind}" src="{link}" loading="lazy"\n'
+        f'alt="{alternative}"></a><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def _drift(face: Face) -> str:
+    if face.enhancement is None:
+        return ""
+    drift = face.enhancement.drift
+    words = escape(drift_words(drift))
+    return f'\n<p class="dim">Enhanced: <span class="{drift.verdict}">{words}</span></p>'
 
 
 def _link(folder: str) -> str:

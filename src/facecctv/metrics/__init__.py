@@ -22,7 +22,7 @@ from facecctv.metrics.detection import (
     match,
     precision_recall,
 )
-from facecctv.metrics.pictures import ciede2000, psnr, ssim
+from facecctv.metrics.pictures import ciede2000, colourfulness, psnr, ssim
 from facecctv.metrics.scores import Calibration, Roc, calibration, eer, roc, tar_at_far
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "by_height",
     "calibration",
     "ciede2000",
+    "colourfulness",
     "eer",
     "landmark_error",
     "match",

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from facecctv.errors import ModelError
+from facecctv.types import StepClass
 
 KEY = "facecctv.card"
 SCHEMA = 1
@@ -29,9 +30,6 @@ SCHEMA = 1
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """What a model may be called: it names its file too, so nothing that could leave a folder."""
-
-StepClass = Literal["geometric", "photometric", "multi_frame", "learned", "generative"]
-"""How far what comes out departs from the pixels that went in."""
 
 
 class _Part(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import threading
@@ -50,6 +51,7 @@ class _Engine:
     session: onnxruntime.InferenceSession
     options: onnxruntime.RunOptions
     card: Card
+    sha256: str
     inputs: tuple[str, ...]
     provider: str
     load_seconds: float
@@ -98,6 +100,11 @@ class Session:
     def card(self) -> Card:
         """What the model says of itself; loads it."""
         return self._loaded().card
+
+    @property
+    def sha256(self) -> str:
+        """Of the model's bytes, 64 hexadecimal digits; loads it."""
+        return self._loaded().sha256
 
     @property
     def provider(self) -> str:
@@ -162,6 +169,7 @@ class Session:
             session,
             self._run_options(),
             card,
+            hashlib.sha256(model).hexdigest(),
             tuple(value.name for value in session.get_inputs()),
             _provider_of(session),
             time.perf_counter() - began,

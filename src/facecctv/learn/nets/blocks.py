@@ -89,3 +89,84 @@ class UpsampleAdd(keras.layers.Layer):
         self, coarse_shape: tuple[int | None, ...], fine_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         return fine_shape
+
+
+class Convolve(keras.layers.Layer):
+    """Convolution with bias and (by default) ReLU, without normalisation; channels first.
+
+    For networks whose output is a picture: batch statistics would change its contrast. `gain`
+    scales the starting weights; a small one lets a residual branch begin as nearly nothing.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        kernel: int = 3,
+        stride: int = 1,
+        activate: bool = True,
+        gain: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.width, self.kernel, self.stride = width, kernel, stride
+        self.activate, self.gain = activate, gain
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        channels = input_shape[1]
+        deviation = self.gain * (2 / (channels * self.kernel**2)) ** 0.5
+        self.weight = self.add_weight(
+            shape=(self.width, channels, self.kernel, self.kernel),
+            initializer=keras.initializers.RandomNormal(stddev=deviation),
+            name="weight",
+        )
+        self.bias = self.add_weight(shape=(self.width,), initializer="zeros", name="bias")
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.conv2d(
+            x, self.weight.value, self.bias.value, self.stride, padding=self.kernel // 2
+        )
+        return functional.relu(x) if self.activate else x
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        n, _, h, w = input_shape
+        return (n, self.width, *(d and -(-d // self.stride) for d in (h, w)))
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("width", "kernel", "stride", "activate", "gain")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class PixelShuffle(keras.layers.Layer):
+    """(N, C * s * s, H, W) -> (N, C, s * H, s * W), after Shi et al. 2016."""
+
+    def __init__(self, scale: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.scale = scale
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.pixel_shuffle(x, self.scale)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        n, c, h, w = input_shape
+        return (n, c and c // self.scale**2, h and h * self.scale, w and w * self.scale)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+
+class Repeat(keras.layers.Layer):
+    """Each channel `times` times in a row: before a pixel shuffle, every pixel as a square."""
+
+    def __init__(self, times: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.times = times
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.repeat_interleave(x, self.times, dim=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        n, c, h, w = input_shape
+        return (n, c and c * self.times, h, w)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "times": self.times}

@@ -9,7 +9,6 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from facecctv.image import write_atomic
 from facecctv.learn.data.detection import (
     Sample,
     load_faces,
@@ -29,13 +27,13 @@ from facecctv.learn.data.detection import (
 )
 from facecctv.learn.data.mosaic import Mosaic, Pool, compose
 from facecctv.learn.evaluate import LOWEST_THRESHOLD, evaluate_detector
-from facecctv.learn.export import check_parity, export, with_card
+from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
 from facecctv.learn.nets.detector import DetectorNet
+from facecctv.learn.releasing import averaged, release_model
 from facecctv.learn.targets import make_targets
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, Threshold, TrainingData
-from facecctv.models.record import read_record, write_record
 from facecctv.models.session import Session
 from facecctv.vision.anchors import FACE_LEVELS, grid
 from facecctv.vision.detect import DetectOptions, Detector
@@ -184,7 +182,7 @@ def train(
     torch.manual_seed(recipe.schedule.seed)
     model = recipe.net.build()
     if start:
-        model.load_state_dict(torch.load(start / "checkpoint.pt", weights_only=True)["average"])
+        model.load_state_dict(averaged(start))
     make = batch_maker(face_pool(data), recipe)
     return fit(
         model,
@@ -203,7 +201,7 @@ def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
     Raises ModelError when the file computes something else.
     """
     model = net.build()
-    model.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+    model.load_state_dict(averaged(run))
     names = [f"stride{stride}" for stride in FACE_LEVELS]
     free = {0: "batch", 2: "height", 3: "width"}
     exported = export(
@@ -277,9 +275,7 @@ def release(run: Path, data: Path, folder: Path, recipe: Recipe, commit: str) ->
             for index, band in enumerate(condition.bands)
         ),
     )
-    write_atomic(folder / f"{card.name}.onnx", with_card(exported, card))
-    digest = hashlib.sha256((folder / f"{card.name}.onnx").read_bytes()).hexdigest()
-    write_record(folder, read_record(folder) | {f"{card.name}.onnx": digest})
+    release_model(folder, exported, card)
     return card
 
 

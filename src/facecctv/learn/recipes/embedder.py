@@ -1,0 +1,260 @@
+"""The face embedder, from pictures to checkpoint: read from top to bottom.
+
+Run it with `python -m facecctv.learn.recipes.embedder --data DATA --run runs/embedder`.
+
+A student sees a face as a bad camera does and must answer with the embedding that a teacher gives
+to the clean picture. Three losses: the distance to that embedding; the same answer to "which of all
+training faces is this most like?" as the teacher's (relations, not only positions, after Park et
+al. 2019, "Relational knowledge distillation"); and an additive angular margin over the people whose
+names are known (Deng et al. 2019, "ArcFace").
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch.nn import functional
+
+from facecctv.learn.data.aligned import (
+    AlignedFaces,
+    Sight,
+    load_people_aligned,
+    load_portraits,
+    see,
+)
+from facecctv.learn.export import check_parity, export
+from facecctv.learn.loop import Average, Batch, Schedule, fit
+from facecctv.learn.nets.embedder import EmbedderNet
+from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.verification import evaluate_embedder
+from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, TrainingData
+from facecctv.models.session import Session
+from facecctv.vision.recognise import Recogniser
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result."""
+
+    net: EmbedderNet = field(default_factory=EmbedderNet)
+    sight: Sight = field(default_factory=Sight)
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(
+            steps=3_600, learning_rate=2e-3, warm_up=150, average=0.998, save_every=300
+        )
+    )
+    batch: int = 96
+    named: float = 0.35
+    """Share of a batch with faces whose person is known."""
+    temperature: float = 0.07
+    """Of the question which training face this is most like."""
+    relation: float = 0.3
+    """Weight of that question."""
+    margin: float = 0.3
+    """Radians of the angular margin between people."""
+    people_scale: float = 24.0
+    people: float = 0.1
+    """Weight of the margin loss."""
+
+
+class Student(torch.nn.Module):
+    """The embedder and, for training only, one direction a known person."""
+
+    def __init__(self, net: torch.nn.Module, bank: torch.Tensor, people: torch.Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("bank", bank, persistent=False)
+        self.people = torch.nn.Parameter(people)
+
+
+def batch_maker(portraits: AlignedFaces, named: AlignedFaces, recipe: Recipe):  # type: ignore[no-untyped-def]
+    """A function from batch number to tensors; the same number gives the same batch."""
+
+    def make(number: int) -> Batch:
+        rng = np.random.default_rng((recipe.schedule.seed, number))
+        known = round(recipe.batch * recipe.named)
+        rows = rng.choice(len(portraits), recipe.batch - known, replace=False)
+        others = rng.choice(len(named), known, replace=False)
+        images = [see(portraits.images[i], recipe.sight, rng) for i in rows]
+        images += [see(named.images[i], recipe.sight, rng) for i in others]
+        place = np.concatenate([rows, others + len(portraits)])
+        people = np.concatenate([np.full(len(rows), -1), named.identities[others]])
+        stacked = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+        return {
+            "pictures": torch.from_numpy(stacked),
+            "rows": torch.from_numpy(place),
+            "people": torch.from_numpy(people),
+        }
+
+    return make
+
+
+def step_loss(
+    recipe: Recipe,
+) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
+    """The loss of one batch, from pictures to number."""
+
+    def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures = batch["pictures"].float().div_(255)
+        answer = model.net(pictures.contiguous(memory_format=torch.channels_last), training=True)
+        with torch.autocast("cpu", enabled=False):
+            wanted = model.bank[batch["rows"]]
+            distance = 1 - (answer * wanted).sum(dim=1).mean()
+            relation = _relation(answer, wanted, model.bank, recipe.temperature)
+            people = _margin(answer, batch["people"], model.people, recipe)
+            loss = distance + recipe.relation * relation + recipe.people * people
+        return loss, {
+            "distance": distance.item(),
+            "relation": relation.item(),
+            "people": people.item(),
+        }
+
+    return step
+
+
+def _relation(
+    answer: torch.Tensor, wanted: torch.Tensor, bank: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """How far the student's ranking of all training faces is from the teacher's (KL divergence)."""
+    target = functional.softmax(wanted @ bank.T / temperature, dim=1)
+    said = functional.log_softmax(answer @ bank.T / temperature, dim=1)
+    return functional.kl_div(said, target, reduction="batchmean")
+
+
+def _margin(
+    answer: torch.Tensor, people: torch.Tensor, directions: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
+    known = people >= 0
+    cosine = answer[known] @ functional.normalize(directions, dim=1).T
+    label = people[known]
+    angle = torch.acos(cosine.gather(1, label[:, None]).clamp(-0.999, 0.999))
+    harder = torch.cos((angle + recipe.margin).clamp(max=torch.pi))
+    logits = recipe.people_scale * cosine.scatter(1, label[:, None], harder)
+    return functional.cross_entropy(logits, label)
+
+
+def student(recipe: Recipe, portraits: AlignedFaces, named: AlignedFaces) -> Student:
+    """A new student; a person's direction begins as the mean of the teacher's embeddings."""
+    bank = torch.from_numpy(np.concatenate([portraits.embeddings, named.embeddings]))
+    count = int(named.identities.max()) + 1
+    means = np.stack([named.embeddings[named.identities == i].mean(axis=0) for i in range(count)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return Student(recipe.net.build(), bank, torch.from_numpy(means))
+
+
+def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None) -> Average:
+    """Trains (or goes on training) the embedder; checkpoints and log go to the run folder."""
+    torch.manual_seed(recipe.schedule.seed)
+    portraits = load_portraits(data / "portraits", "train")
+    named = load_people_aligned(data / "identities", "train")
+    model = student(recipe, portraits, named)
+    return fit(
+        model,
+        batch_maker(portraits, named, recipe),
+        step_loss(recipe),
+        recipe.schedule,
+        run,
+        settings=recipe,
+        console=console,
+    )
+
+
+def export_embedder(run: Path, card: Card, net: EmbedderNet) -> bytes:
+    """The ONNX file of the averaged weights, proved equal to the network, else ModelError."""
+    prefix = "net."
+    state = {k[len(prefix) :]: v for k, v in averaged(run).items() if k.startswith(prefix)}
+    model = net.build()
+    model.load_state_dict(state)
+    exported = export(
+        model,
+        torch.rand(1, 3, 112, 112),
+        card=card,
+        inputs=["face"],
+        outputs=["embedding"],
+        dynamic={"face": {0: "batch"}, "embedding": {0: "batch"}},
+    )
+    rng = np.random.default_rng(0)
+    examples = [[rng.random((n, 3, 112, 112), dtype=np.float32)] for n in (1, 8)]
+    check_parity(model, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
+    return exported
+
+
+HALF_WEIGHTS_TOLERANCE = 5e-3
+"""Of the largest output: weights are stored in half precision."""
+
+
+def embedder_card(**facts: Any) -> Card:
+    """The card of the embedder; facts are what is known only after the training."""
+    return Card(
+        name="face-embedder",
+        task="face-embedder",
+        version="1",
+        description="Turns an upright face into a direction that is near for one person.",
+        input=ModelInput(size=(112, 112)),
+        outputs=(ModelOutput(name="embedding", meaning="(N, 128), unit length"),),
+        step="geometric",
+        licence="Apache-2.0",
+        recipe="facecctv.learn.recipes.embedder",
+        training_data=TRAINING_DATA,
+        **facts,
+    )
+
+
+def measure(exported: bytes, data: Path) -> tuple[Metric, ...]:
+    """Verification on the validation people, by size of the probe."""
+    _, reports = evaluate_embedder(
+        Recogniser(Session(exported), mirror=True).embed, data / "identities"
+    )
+    metrics = []
+    for report in reports:
+        probe = f"probe brought to {report.height} px" if report.height else "both as stored"
+        conditions = f"identities val, 6000 + 6000 pairs, {probe}"
+        values = {"EER": report.eer} | {f"TAR@FAR {far:g}": tar for far, tar in report.tar.items()}
+        metrics += [
+            Metric(name=name, value=round(value, 4), conditions=conditions)
+            for name, value in values.items()
+        ]
+    return tuple(metrics)
+
+
+TRAINING_DATA = (
+    TrainingData(
+        name="FairFace (part)", licence="CC BY 4.0", note="aligned faces, teacher's embeddings"
+    ),
+    TrainingData(
+        name="CelebA (part)",
+        licence="non-commercial research",
+        note="239 people, teacher's embeddings",
+    ),
+    TrainingData(
+        name="foamliu/MobileFaceNet", licence="Apache-2.0", note="the teacher; its embeddings only"
+    ),
+)
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, default=Path("runs/embedder"))
+    parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
+    parser.add_argument("--commit", default="", help="of the recipe, for the card")
+    arguments = parser.parse_args()
+    if arguments.release:
+        model = export_embedder(arguments.run, embedder_card(), Recipe().net)
+        card = embedder_card(commit=arguments.commit, metrics=measure(model, arguments.data))
+        release_model(arguments.release, model, card)
+        print(card.model_dump_json(indent=1))
+    else:
+        train(arguments.data, arguments.run, Recipe(), Console(width=120))

@@ -1,0 +1,94 @@
+"""What enhancing did: whether a face is still the same person, and where a picture changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from facecctv.errors import ModelError
+from facecctv.geometry import align
+from facecctv.image.sizes import resize
+from facecctv.types import Crop, Drift, DriftVerdict, Floats, Image, check_image
+from facecctv.vision.compare import comparison_of
+from facecctv.vision.recognise import Recogniser
+
+LIMIT = "identity-drift"
+"""The threshold of the recogniser's card: least similarity of a face that stayed the same."""
+
+CHANGE_MIDDLE = 128
+"""Grey level of a change map where nothing changed."""
+CHANGE_GAIN = 2.0
+"""Grey levels of a change map for one level of change, so it shows changes of up to 64 levels."""
+
+
+class DriftMeter:
+    """Compares each enhanced face with the original through a recogniser.
+
+    Both faces are brought upright at 112 pixels by plain interpolation first. Raises ModelError
+    when the recogniser's card lacks the limit, named "identity-drift", or the least height of a
+    face that it can tell anything about, `least_face_px` in its extra facts.
+    """
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+
+    def __call__(self, crops: Sequence[Crop], enhanced: Sequence[Image]) -> list[Drift]:
+        """One for each crop; `enhanced` are the same pixels enlarged, (k * h, k * w, 3) uint8 RGB.
+
+        Raises ValueError unless there are as many of them as crops.
+        """
+        pairs = [_aligned(*pair) for pair in zip(crops, enhanced, strict=True)]
+        card, least = self._recogniser.card, self._least()
+        usable = [
+            index
+            for index, (crop, pair) in enumerate(zip(crops, pairs, strict=True))
+            if pair and crop.face.height >= least
+        ]
+        drifts = [Drift("unknown")] * len(crops)
+        if not usable:
+            return drifts
+        limit = card.threshold(LIMIT)
+        for index, similarity in zip(usable, self._compare(pairs, usable), strict=True):
+            verdict: DriftVerdict = "kept" if similarity >= limit else "drifted"
+            drifts[index] = Drift(verdict, float(similarity), limit, card.thresholds[LIMIT].at)
+        return drifts
+
+    def _compare(self, pairs: Sequence[tuple[Image, ...]], usable: Sequence[int]) -> Floats:
+        found = self._recogniser.embed([face for index in usable for face in pairs[index]])
+        rule = comparison_of(self._recogniser.card)
+        return np.clip(rule(found[::2], found[1::2]), -1, 1)
+
+    def _least(self) -> float:
+        card = self._recogniser.card
+        least = card.extra.get("least_face_px")
+        if not isinstance(least, int | float):
+            raise ModelError(f"the card of {card.name} names no least_face_px")
+        return float(least)
+
+
+def _aligned(crop: Crop, enhanced: Image) -> tuple[Image, ...]:
+    """The face upright, before and after; empty where its landmarks determine nothing."""
+    scale = check_image(enhanced).shape[1] / crop.image.shape[1]
+    landmarks = crop.face.landmarks - np.array([crop.x, crop.y], np.float32)
+    try:
+        before = align(crop.image, landmarks)
+        return before, align(enhanced, landmarks * np.float32(scale))
+    except ValueError:
+        # Landmarks in one point: drawn by hand, or no face at all.
+        return ()
+
+
+def change_map(before: Image, after: Image) -> Image:
+    """What processing added to a picture, against plain interpolation: (H, W, 3) uint8 RGB.
+
+    `before` (h, w, 3) is enlarged to the size of `after` (H, W, 3) by cubic interpolation. Middle
+    grey, 128, is no change; brighter is brighter than before. Two levels stand for one level of
+    change in that channel, changes beyond 64 levels are black or white.
+    """
+    rows, columns = check_image(after).shape[:2]
+    plain = resize(before, columns, rows)
+    # One pass over the bytes, rounded and saturated by OpenCV.
+    shown = cv2.addWeighted(after, CHANGE_GAIN, plain, -CHANGE_GAIN, CHANGE_MIDDLE)
+    return np.asarray(shown, np.uint8)
