@@ -89,6 +89,7 @@ test.each(LOOKS)(
     await visit.shot(`enhance-steps-${look}`);
     await visit.close();
   },
+  LONG,
 );
 
 test('the picture is saved with the very bytes that its record names', async () => {
@@ -246,6 +247,7 @@ test.each(LOOKS)(
     await visit.shot(`face-enhanced-${look}`, false);
     await visit.close();
   },
+  LONG,
 );
 
 test('a picture goes over from the results to the page Enhance', async () => {

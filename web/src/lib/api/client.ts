@@ -1,9 +1,12 @@
+import type { Area } from '../picture/geometry';
 import { Problem, problemOf, unreachable } from './problem';
 
 /** Options as the server names them; those left to the server are null or false. */
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export interface Watch {
+  /** Drawn by hand: the server examines these and looks for no others. */
+  boxes?: readonly Area[];
   signal?: AbortSignal;
   /** Share of the picture that has left this machine, 0..1. */
   onSent?: (share: number) => void;
@@ -27,9 +30,10 @@ export class Client {
 
   /** Sends a picture; resolves with the parsed reply. */
   post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
-    const { signal, onSent } = watch;
+    const { boxes, signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
+    if (boxes) form.append('boxes', JSON.stringify(boxes.map(cornersOf)));
     // fetch() cannot say how much of an upload has been sent.
     const request = new XMLHttpRequest();
     return new Promise<T>((resolve, reject) => {
@@ -65,6 +69,8 @@ export class Client {
     throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
   }
 }
+
+const cornersOf = ({ x_min, y_min, x_max, y_max }: Area) => [x_min, y_min, x_max, y_max];
 
 /** Options left to the server are not sent. */
 export function queryOf(options: Query): string {

@@ -1,12 +1,10 @@
 import type { Client, Query } from '../api/client';
 import type { Face, Result } from '../api/types';
-import { blobOf, cropOf, decoded, type Decoded } from '../picture/canvas';
-import { grown, iou, moved, type Area } from '../picture/geometry';
+import { blobOf, decoded, type Decoded } from '../picture/canvas';
+import type { Area } from '../picture/geometry';
 import { Sending } from './sending.svelte';
 
 export type Task = 'examine' | 'detect';
-
-const CLOSER = { share: 0.75, threshold: 0.1, overlap: 0.3 };
 
 export interface MadeOfFace {
   enhanced?: string;
@@ -25,10 +23,9 @@ export class Entry {
   constructor(
     readonly id: number,
     readonly box: Area,
-    /** Native pixels as an address for <img>; null where the browser cannot cut them out. */
+    /** Native pixels as an address for <img>; null where the server sent none. */
     readonly crop: string | null,
-    /** What the server found; null for a box that only the user saw. */
-    readonly face: Face | null,
+    readonly face: Face,
     readonly byHand: boolean,
     /** Pictures made of the crop, as addresses for <img>. */
     readonly made: MadeOfFace = {},
@@ -38,11 +35,16 @@ export class Entry {
   get after(): string | null {
     return this.made.coloured ?? this.made.enhanced ?? null;
   }
+
+  /** The server sees a face there too; its landmarks are its own, not those of an average face. */
+  get seen(): boolean {
+    return this.face.landmarks_from == null;
+  }
 }
 
 /** How much of an enhanced face is an estimate; null where it was not enhanced. */
 export function detailOf(entry: Entry): 'learned' | 'generative' | null {
-  const made = entry.face?.enhancement;
+  const made = entry.face.enhancement;
   return made ? (made.class === 'generative' ? 'generative' : 'learned') : null;
 }
 
@@ -111,32 +113,21 @@ export class Workspace {
     this.currentId = null;
   }
 
-  /** A box drawn by hand: the server looks there again, more closely, and the box stays anyway. */
+  /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const found = await this.#lookCloser(job, box);
-    const entry = new Entry(
-      job.entries.length + 1,
-      found?.box ?? box,
-      job.picture && !job.picture.drawn ? await cropOf(job.picture, found?.box ?? box) : null,
-      found,
-      true,
+    const options = { ...this.#options('examine'), crops: true };
+    const sent = { boxes: [box] };
+    const result = await this.#client.post<Result>(
+      '/v1/examine',
+      job.file,
+      job.name,
+      options,
+      sent,
     );
+    const entry = entriesOf(result, job.entries.length + 1, true)[0]!;
     job.entries.push(entry);
     job.selected = entry.id;
     return entry;
-  }
-
-  async #lookCloser(job: Job, box: Area): Promise<Face | null> {
-    if (!job.picture) return null;
-    const around = grown(box, CLOSER.share, job.picture);
-    const address = await cropOf(job.picture, around, 0);
-    const blob = await blobOf(address);
-    const result = await this.#client.post<Result>('/v1/examine', blob, 'drawn.png', {
-      threshold: CLOSER.threshold,
-    });
-    const faces = result.faces.map((face) => shifted(face, around.x_min, around.y_min));
-    const [best] = faces.sort((a, b) => iou(b.box, box) - iou(a.box, box));
-    return best && iou(best.box, box) >= CLOSER.overlap ? best : null;
   }
 
   async #run(): Promise<void> {
@@ -158,36 +149,51 @@ export class Workspace {
       const path = `/v1/${job.task}`;
       const result = await job.post<Result>(this.#client, path, job.file, job.name, options);
       job.picture ??= result.annotated ? await drawn(result.annotated) : null;
-      job.entries = entriesOf(result);
+      job.entries = [...entriesOf(result, 1, false, job.entries), ...again(result, job.entries)];
       job.result = result;
     });
   }
 }
 
-function entriesOf(result: Result): Entry[] {
+/** What was added by hand to an earlier result, behind the faces of the new one. */
+function again(result: Result, earlier: readonly Entry[]): Entry[] {
+  const added = earlier.filter((entry) => entry.byHand);
+  return added.map(({ box, crop, face, made, hidden, excluded }, index) => {
+    const entry = new Entry(result.faces.length + 1 + index, box, crop, face, true, made);
+    return Object.assign(entry, { hidden, excluded });
+  });
+}
+
+/** Faces in the places of `earlier` ones stay hidden or left out. */
+function entriesOf(
+  result: Result,
+  firstId = 1,
+  byHand = false,
+  earlier: readonly Entry[] = [],
+): Entry[] {
   const by = (pictures: Result['enhanced'] | Result['crops']) =>
     new Map(pictures?.map((one) => [one.face, one.image]));
   const crops = by(result.crops);
   const [enhanced, coloured, changes] = [result.enhanced, result.coloured, result.changes].map(by);
-  return result.faces.map(
-    (face, index) =>
-      new Entry(index + 1, face.box, crops.get(index) ?? null, face, false, {
-        enhanced: enhanced?.get(index),
-        coloured: coloured?.get(index),
-        changes: changes?.get(index),
-      }),
-  );
+  return result.faces.map((face, index) => {
+    const made = {
+      enhanced: enhanced?.get(index),
+      coloured: coloured?.get(index),
+      changes: changes?.get(index),
+    };
+    const crop = crops.get(index) ?? null;
+    const entry = new Entry(firstId + index, face.box, crop, face, byHand, made);
+    const before = earlier.find(
+      ({ box }) => box.x_min === face.box.x_min && box.y_min === face.box.y_min,
+    );
+    return Object.assign(entry, {
+      hidden: before?.hidden ?? false,
+      excluded: before?.excluded ?? false,
+    });
+  });
 }
 
 async function drawn(address: string): Promise<Decoded | null> {
   const picture = await decoded(await blobOf(address));
   return picture && { ...picture, drawn: true };
-}
-
-function shifted(face: Face, dx: number, dy: number): Face {
-  return {
-    ...face,
-    box: { ...moved(face.box, dx, dy), probability: face.box.probability },
-    landmarks: face.landmarks.map(([x, y]) => [x + dx, y + dy] as [number, number]),
-  };
 }
