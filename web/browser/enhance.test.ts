@@ -173,9 +173,7 @@ test('steps are added, set, ordered and removed by keys alone', async () => {
   await page.getByLabel('Gamma').fill('2.5');
   const sent = page.waitForRequest(/\/v1\/enhance/);
   await page.getByRole('button', { name: 'Do it again' }).press('Enter');
-  expect(new URL((await sent).url()).searchParams.get('steps')).toBe(
-    'gamma:value=2.5,enhance:scale=4',
-  );
+  expect(new URL((await sent).url()).searchParams.get('steps')).toBe('gamma:value=2.5,enhance');
   await page.getByText('changes brightness or colour, adds nothing').first().waitFor();
   await visit.close();
 });
