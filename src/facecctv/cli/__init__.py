@@ -26,7 +26,14 @@ COMMANDS = {
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
     "embed": ("facecctv.cli.embed:embed", "Turn faces into numbers that can be compared."),
     "verify": ("facecctv.cli.verify:verify", "Say whether two pictures show one person."),
-    "search": ("facecctv.cli.search:search", "Say who of a watch-list a face may be, if anyone."),
+    "search": (
+        "facecctv.cli.search:search",
+        "Say who of a watch-list a face may be, or where it was seen, if anywhere.",
+    ),
+    "sightings": (
+        "facecctv.cli.sightings:sightings",
+        "Keep every face seen in a case: add, timeline, groups, erase.",
+    ),
     "watchlist": (
         "facecctv.cli.watchlist:watchlist",
         "Keep people to be looked for, sealed: add, list, remove, export, rekey.",

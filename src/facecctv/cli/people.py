@@ -161,6 +161,11 @@ def log_of(watchlist: Path) -> Path:
     return watchlist.with_name(f"{watchlist.name}.log")
 
 
+def log_in(sightings: str) -> Path:
+    """Where the searches of sightings are logged: in their folder, else in the current one."""
+    return Path("searches.log") if "://" in sightings else Path(sightings) / "searches.log"
+
+
 def secret(key_file: Path | None, *, new: bool = False, variable: str = PASSPHRASE) -> Secret:
     """From the key file, else from the environment, else asked for on the terminal.
 
