@@ -9,9 +9,11 @@ DESKTOP := $(VENV)/.desktop
 WEB := $(VENV)/.web
 RESULTS := runs/demo
 SECONDS ?= 1800
+EXAMPLES ?= 100
+TLS := .venv-tls
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web app bundle run test test-web test-window lint format bench soak clean
+.PHONY: help setup dev web app bundle run test test-web test-window contract tls-check lint format bench serving soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +78,18 @@ test-web: dev web ## Check the web app: style, types, logic, and its pages in Ch
 test-window: dev $(DESKTOP) $(WEB) ## Work the desktop window on a screen in memory (needs Xvfb and xdotool)
 	@$(BIN)/python -m pytest -q -m window tests/desktop
 
+contract: dev ## Hold every route against OpenAPI with EXAMPLES (100) requests each
+	@FACECCTV_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_contract.py
+
+# sslyze is under the AGPL and wants other versions than ours: an environment of its own, not shipped.
+$(TLS)/bin/sslyze: | $(BIN)/python
+	@echo "Making $(TLS) for sslyze"
+	@"$(PYTHON)" -m venv $(TLS)
+	@$(TLS)/bin/python -m pip install -qq --disable-pip-version-check 'sslyze==6.3.1'
+
+tls-check: dev $(TLS)/bin/sslyze ## Scan a server on this machine with sslyze: only the stated suites
+	@FACECCTV_SSLYZE=$(CURDIR)/$(TLS)/bin/sslyze $(BIN)/python -m pytest -q tests/api/test_tls.py -k sslyze
+
 lint: dev ## Check style, types and layers
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -89,9 +103,12 @@ format: dev ## Put the code into its standard form
 bench: dev ## Measure speed and memory on this machine
 	@$(BIN)/python -m benchmarks
 
+serving: dev ## Measure the server against the bare pipeline, and its slowest replies
+	@$(BIN)/python -m benchmarks.serving
+
 soak: dev ## Load a server with mixed requests for SECONDS (1800): memory and errors
 	@$(BIN)/python -m benchmarks.soak $(SECONDS)
 
 clean: ## Remove what was built and downloaded into the checkout
-	@rm -rf $(VENV) build dist src/facecctv/web web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(TLS) build dist src/facecctv/web web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

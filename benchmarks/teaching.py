@@ -97,7 +97,7 @@ def single(part: str, data: Path, run: Path, console: Console, *, tiny: bool) ->
     """A two-head network on single faces, scenes and people seen from behind or afar."""
     recipe, amount = (VGG16 if part == "vgg16" else SINGLE), AMOUNTS[part]
     if tiny:
-        recipe = replace(recipe, training=replace(recipe.training, epochs=1))
+        recipe = replace(recipe, training=replace(recipe.training, epochs=1, batch=8))
         amount = Amount(24, 8, 16)
     divided = single_faces(data, amount)
     console.print(divided.how)

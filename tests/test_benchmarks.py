@@ -27,6 +27,7 @@ RESULT = {
         },
         "4K": None,
     },
+    "stages": {"x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0}, "embed 160x120": None},
     "start": {"import": {"seconds": 0.05}, "help": {"seconds": 0.2}, "detect_vga": None},
     "files": {"1080p": {"whole_seconds": 1.04, "peak_mb": 210.4}},
 }
@@ -38,6 +39,8 @@ def test_the_table_says_what_was_measured_and_what_was_not(table):
     assert "9.2 ms (3 faces: 325/s); network 7.0 ms, the rest 2.2 ms" in text
     assert "| Faces in a 4K picture in memory | not measured |" in text
     assert "1.0 s, at most 210 MB" in text
+    assert "| Enhancing a 160x120 picture x4 | 31 ms, at most 80 MB of memory |" in text
+    assert "| Embedding 8 faces in one batch | not measured |" in text
 
 
 def test_the_readme_is_filled_between_its_marks_and_only_there(table, tmp_path):

@@ -37,4 +37,7 @@ def test_every_command_on_the_command_line_page_works(pictures, capsys):
     assert shown >= {"examine", "detect", "models", "doctor", "demo"}
     for line in lines:
         assert cli.main(shlex.split(line)) == 0, line
-        assert capsys.readouterr().out, line
+        out = capsys.readouterr().out
+        assert out, line
+        counts = re.findall(r"^pictures/\S+: \d+ faces?\b", out, re.MULTILINE)
+        assert all(count in text for count in counts), f"docs/cli.md shows other faces than: {out}"

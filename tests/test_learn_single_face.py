@@ -199,6 +199,7 @@ def test_two_heads_learn_a_few_pictures_and_the_export_says_the_same(tmp_path):
     assert found.mean_iou > 0.6
 
     card = single_face.single_card("mine", recipe, found, "generated")
+    assert card.extra["landmarks"] == "average"
     detect = SingleFaceDetector(Session(single_face.export_single(model, card)))
     for number in range(6):
         faces = detect(data.pictures[number])

@@ -1,11 +1,20 @@
+import json
+
 import numpy as np
 import pytest
 
+from facecctv import cli
 from facecctv.errors import ModelError, SettingError
+from facecctv.image import encode
 from facecctv.models.card import ModelInput
 from facecctv.vision.detect import DetectOptions
-from facecctv.vision.single import SingleFaceDetector, average_landmarks, network_input
-from tests.tiny_models import a_card
+from facecctv.vision.single import (
+    SingleFaceDetector,
+    average_landmarks,
+    landmarks_from,
+    network_input,
+)
+from tests.tiny_models import a_card, one_face_model
 
 CARD = a_card(
     task="single-face-detector",
@@ -93,3 +102,32 @@ def test_average_landmarks_are_an_upright_face():
     assert eyes[0, 0] < nose[0, 0] < eyes[1, 0]
     assert eyes[:, 1].max() < nose[0, 1] < mouth[:, 1].min()
     assert nose[0, 0] == pytest.approx(60, abs=2)
+
+
+def test_whose_landmarks_they_are_is_known_from_the_card():
+    assert landmarks_from(CARD) == "average"
+    assert landmarks_from(a_card()) is None
+
+
+@pytest.fixture
+def with_one_face(tmp_path, monkeypatch):
+    """The current folder: a.png, and a single-face detector in one.onnx."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(encode(picture(64, 64)))
+    (tmp_path / "one.onnx").write_bytes(one_face_model((0.25, 0.25, 0.75, 0.75)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["detect", "examine"])
+def test_results_say_that_nobody_looked_for_the_landmarks(with_one_face, capsys, command):
+    assert cli.main([command, "--model", "one.onnx", "a.png", "--json"]) == 0
+    (face,) = json.loads(capsys.readouterr().out)["faces"]
+    assert face["landmarks_from"] == "average"
+    assert face["box"]["x_min"] == 16
+
+
+def test_an_average_face_is_no_label(with_one_face, capsys):
+    pytest.importorskip("torch")
+    assert cli.main(["data", "prelabel", "--model", "one.onnx", "a.png"]) == 0
+    shapes = json.loads((with_one_face / "a.json").read_text())["shapes"]
+    assert [shape["label"] for shape in shapes] == ["face"]

@@ -6,10 +6,12 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from facecctv.errors import ModelNotFound, SettingError
+from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
+from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
 from facecctv.models.session import Session
@@ -18,10 +20,10 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
-from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser
+from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
-from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer
+from facecctv.vision.enhance import EnhanceOptions, Enhancer, FaceEnhancer, enhance_faces
 from facecctv.vision.quality import assess
 from facecctv.vision.recognise import Recogniser
 
@@ -121,10 +123,46 @@ def face_colouriser(
     return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
 
 
+def tool(settings: Settings, step: Modelled) -> Tool:
+    """What performs a step of a chain that needs a model.
+
+    Raises ModelNotFound where the model is not installed, ModelError and its kin where it cannot
+    be used.
+    """
+    if isinstance(step, Colourise):
+        model = session(settings, COLOURISER)
+        colour = Colouriser(model, ColouriseOptions(step.saturation))
+        return Tool(colour if step.force else partial(_coloured, colour), origin(model))
+    model = session(settings, enhancer_name(step.scale))
+    enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
+    if enhance.scale != step.scale:
+        raise ModelError(f"{model.card.name} enlarges {enhance.scale} times, not {step.scale}")
+    if not step.faces_only:
+        return Tool(enhance, origin(model))
+    finder = session(settings, FACE_DETECTOR)
+    detect = Detector(finder)
+    return Tool(
+        lambda image: enhance_faces(image, detect(image), enhance),
+        origin(model),
+        found_by=origin(finder),
+    )
+
+
+def _coloured(colourise: Colouriser, image: Image) -> Image:
+    if not is_grey(image):
+        raise ImageError(
+            "has colour already; --force, or force=on in a chain, replaces it by an estimate"
+        )
+    return colourise(image)
+
+
 def recogniser(
-    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
+    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = True
 ) -> Recogniser:
-    """The recogniser, or one of the user's own by path; read when first used."""
+    """The recogniser, or one of the user's own by path; read when first used.
+
+    Faces are looked at with their mirror images unless told otherwise: calibrations are fitted so.
+    """
     return Recogniser(session(settings, model), mirror=mirror)
 
 

@@ -231,6 +231,9 @@ class Face(_Model):
     box: Box
     landmarks: Annotated[tuple[tuple[Pixels, Pixels], ...], Field(min_length=5, max_length=5)]
     """Left eye as seen, right eye as seen, nose, left and right mouth corner."""
+    landmarks_from: Literal["average"] | None = None
+    """`average`: seen by no model, but those of an average upright face in the box; pose and the
+    distance between the eyes then follow from the box alone."""
     quality: Quality | None = None
     """Of the original pixels, never of enhanced ones."""
     enhancement: Enhancement | None = None
@@ -318,14 +321,18 @@ class Result(_Model):
         portraits: Iterable[types.Portrait],
         bodies: Iterable[types.Body] | None = None,
         files: Files | None = None,
+        landmarks_from: Literal["average"] | None = None,
     ) -> Self:
         """Joins what the pipeline learnt about one picture; `size` is (width, height), pixels."""
+        faces = (Face.of_portrait(portrait) for portrait in portraits)
+        if landmarks_from is not None:
+            faces = (face.model_copy(update={"landmarks_from": landmarks_from}) for face in faces)
         return cls(
             source=source,
             sha256=sha256,
             width=size[0],
             height=size[1],
-            faces=tuple(Face.of_portrait(portrait) for portrait in portraits),
+            faces=tuple(faces),
             bodies=None if bodies is None else tuple(Body.of(body) for body in bodies),
             files=files,
         )

@@ -1,7 +1,7 @@
 """A server in a process of its own, as users start it: what it speaks and to whom."""
 
-import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,42 +17,11 @@ import pytest
 from facecctv.api.tls import SUITES, Certificate, automatic, context
 from facecctv.cli.serve import _encrypted
 from facecctv.errors import InputError, SettingError
+from tests.api.programs import served
 
 OPENSSL = shutil.which("openssl")
-
-
-@contextlib.contextmanager
-def served(folder, *arguments):
-    """`facecctv serve` on a free port; gives the port and what it printed before."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "OPENSSL_CONF"}
-    environment |= {"XDG_DATA_HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "facecctv", "serve", "--port", str(port), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        try:
-            said = ""
-            while "FaceCCTV at" not in said:
-                line = process.stdout.readline()
-                assert line, process.stderr.read()
-                said += line
-            for _ in range(600):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=10).close()
-                    break
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.1)
-                    pytest.fail(process.stderr.read())
-            yield port, said
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+SSLYZE = os.environ.get("FACECCTV_SSLYZE")
+"""The program, in an environment of its own: its licence is the AGPL, so it is no dependency."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +93,46 @@ def test_only_the_suites_of_256_bits_are_spoken(encrypted, suite, spoken):
     )  # fmt: skip
     assert (f"Cipher is {suite}" in done.stdout) is spoken
     assert (done.returncode == 0) is spoken
+
+
+@pytest.mark.skipif(SSLYZE is None, reason="run by make tls-check, which installs sslyze")
+def test_sslyze_finds_the_stated_suites_and_no_weakness(encrypted, tmp_path):
+    folder, port, _ = encrypted
+    report = tmp_path / "report.json"
+    asked = ["certinfo", "compression", "early_data", "heartbleed", "openssl_ccs", "reneg", "robot"]
+    versions = ["sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3"]
+    done = subprocess.run(
+        [SSLYZE, "--quiet", "--mozilla_config=disable", "--json_out", str(report),
+         "--certinfo_ca_file", str(folder / "ca.pem"),
+         *(f"--{name}" for name in (*asked, *versions)), f"127.0.0.1:{port}"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (server,) = json.loads(report.read_text())["server_scan_results"]
+    found = {
+        name: scan["result"]
+        for name, scan in server["scan_result"].items()
+        if scan["status"] == "COMPLETED"
+    }
+    suites = {
+        suite["cipher_suite"]["name"]
+        for result in found.values()
+        for suite in result.get("accepted_cipher_suites", [])
+    }
+    assert suites == set(SUITES)
+    spoken = {name for name, result in found.items() if result.get("accepted_cipher_suites")}
+    assert spoken == {"tls_1_3_cipher_suites"}
+    refused = [name for name in found if name.endswith("_cipher_suites")]
+    assert len(refused) == len(versions)
+    assert not found["tls_1_3_early_data"]["supports_early_data"]
+    assert not found["tls_compression"]["supports_compression"]
+    assert not found["heartbleed"]["is_vulnerable_to_heartbleed"]
+    assert not found["openssl_ccs_injection"]["is_vulnerable_to_ccs_injection"]
+    assert not found["session_renegotiation"]["is_vulnerable_to_client_renegotiation_dos"]
+    (deployed,) = found["certificate_info"]["certificate_deployments"]
+    trusted = [one["was_validation_successful"] for one in deployed["path_validation_results"]]
+    assert any(trusted)  # by our authority
+    assert not all(trusted)  # and by nobody else's
 
 
 def test_a_second_start_keeps_the_authority_and_a_new_host_a_new_certificate(tmp_path):

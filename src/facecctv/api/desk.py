@@ -59,6 +59,8 @@ class Seen:
     """As the client named it."""
     leave: Leave
     """To be asked between steps."""
+    boxes: object = None
+    """As received, unchecked; None if none were."""
 
 
 Work = Callable[[Seen], Response]
@@ -162,7 +164,7 @@ def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Respon
         raise Problem(422, str(error)) from error
     try:
         leave.check()
-        return work(Seen(picture, upload.name, leave))
+        return work(Seen(picture, upload.name, leave, upload.boxes))
     except MemoryError as error:
         raise Problem(503, "not enough memory for this picture", {"Retry-After": "10"}) from error
     except FaceCCTVError as error:

@@ -27,6 +27,8 @@ class ServerLimits:
     """Of one picture looked at with tiles=off, which takes memory with its size."""
     max_faces: int = 1000
     """Reported of one picture, the best first."""
+    max_boxes: int = 64
+    """Drawn by hand in one picture."""
     upload_seconds: int = 120
     """For a whole request to arrive."""
     idle_seconds: int = 10

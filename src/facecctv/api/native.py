@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 
 from facecctv import schema
-from facecctv.api import documents, replies
+from facecctv.api import boxes, documents, replies
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.options import Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
@@ -51,13 +51,17 @@ def routes(desk: Desk) -> APIRouter:
                 "The faces with what each is good enough for, best first.",
                 documents.RESULT_EXAMPLE,
             ),
-            openapi_extra=documents.picture_body(),
+            openapi_extra=documents.picture_body(boxes=True),
         )
         async def examine(
             request: Request, looking: LookingQuery, showing: ShowingQuery
         ) -> Response:
             """Faces and the quality of each. With `Accept: image/png` (or jpeg, webp) the reply
             is the picture with the faces outlined.
+
+            With `boxes` these are examined, in their order, and no others are looked for. Where
+            the detector sees a face in a box it takes the place of the box; where it sees none
+            the box stands, with probability 0 and `landmarks_from: average`.
             """
             return await desk.answer(request, _work(desk, request, looking, showing, judge=True))
 
@@ -72,11 +76,13 @@ def _work(
 
     def work(seen: Seen) -> Response:
         image = seen.picture.image
-        faces = looking.faces(desk, pipeline, image)
+        faces, unseen = _faces(desk, seen, looking, pipeline, by_hand=judge)
         seen.leave.check()
         if format is not None:
             return replies.picture_reply(replies.annotated(image, faces), format, len(faces))
         found, crops = _portraits(seen, pipeline, faces, showing, judge=judge)
+        for number in unseen:
+            found[number] = found[number].model_copy(update={"landmarks_from": "average"})
         return replies.json_reply(
             replies.Result(
                 source=seen.name,
@@ -94,6 +100,20 @@ def _work(
         )
 
     return work
+
+
+def _faces(
+    desk: Desk, seen: Seen, looking: Looking, pipeline: Pipeline, *, by_hand: bool
+) -> tuple[list[Face], list[int]]:
+    """The faces found, or those of the boxes drawn by hand and which of these nobody else saw."""
+    image = seen.picture.image
+    if not by_hand or seen.boxes is None:
+        return looking.faces(desk, pipeline, image), []
+    given = boxes.checked(seen.boxes, image.shape[1], image.shape[0], desk.limits.max_boxes)
+    detect = desk.workshop.pipeline(boxes.FAINT).detect
+    drawn = boxes.look(image, given, detect, seen.leave.check)
+    unseen = [number for number, one in enumerate(drawn) if not one.seen]
+    return [one.face for one in drawn], unseen
 
 
 def _portraits(

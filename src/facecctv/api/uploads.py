@@ -37,6 +37,8 @@ class Upload:
     data: bytearray = field(default_factory=bytearray)
     name: str = "upload"
     """As the client named it: only for the client's own reply."""
+    boxes: object = None
+    """What came as `boxes`, parsed and nothing more; None if nothing did."""
 
     @property
     def sha256(self) -> str:
@@ -63,12 +65,13 @@ async def receive(
     """The one picture of a multipart or JSON request.
 
     In multipart it is the part that has a file name or is called `file` (or `field_name`); in
-    JSON the member `file` or `image` in base64, with or without the head of a data URL. The bytes
-    count as held by the gate until the caller releases them.
+    JSON the member `file` or `image` in base64, with or without the head of a data URL. A field or
+    member `boxes` comes along. The bytes count as held by the gate until the caller releases them.
 
     Raises Problem: 400 without exactly one picture or with a broken body, 408 when it comes too
     slowly, 413 beyond the limit (at the byte that is one too many, or before the first if the
-    length is announced), 415 for another type of body, 429 when the memory for uploads is full.
+    length is announced), 415 for another type of body, 422 for boxes that are not JSON, 429 when
+    the memory for uploads is full.
     """
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
@@ -130,7 +133,9 @@ class _Form:
         self._header, self._value = b"", b""
         self._disposition = b""
         self._taking = False
+        self._in_boxes = False
         self.name = "upload"
+        self.boxes: bytearray | None = None
         self.files = 0
         self.complete = False
 
@@ -162,7 +167,13 @@ class _Form:
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         file_name = options.get(b"filename")
-        self._taking = file_name is not None or options.get(b"name") in self._wanted
+        field = options.get(b"name")
+        self._taking = file_name is not None or field in self._wanted
+        self._in_boxes = not self._taking and field == b"boxes"
+        if self._in_boxes:
+            if self.boxes is not None:
+                raise Problem(400, "one field of boxes a request, not several")
+            self.boxes = bytearray()
         if not self._taking:
             return
         self.files += 1
@@ -174,6 +185,10 @@ class _Form:
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._taking:
             self._held.add(memoryview(data)[start:end])
+        elif self._in_boxes and self.boxes is not None:
+            self.boxes += data[start:end]
+            if len(self.boxes) > ENVELOPE:
+                raise Problem(422, f"boxes: more than {ENVELOPE:,} bytes")
 
     def on_end(self) -> None:
         self.complete = True
@@ -192,7 +207,8 @@ async def _multipart(
             parser.write(piece)
         if not form.complete:
             raise Problem(400, "the multipart body ends too early")
-        return _checked(Upload(held.data, form.name), form.files, limits)
+        upload = Upload(held.data, form.name, _boxes_in(form.boxes))
+        return _checked(upload, form.files, limits)
     except FormParserError as error:
         held.drop()
         raise Problem(400, "the multipart body is broken") from error
@@ -207,9 +223,9 @@ async def _json(request: Request, limits: ServerLimits, gate: Gate, field_name: 
         async for piece in _pieces(request, limits, limits.max_bytes * 4 // 3 + ENVELOPE):
             body.add(piece)
         # Parsing and decoding take a while for large bodies: not on the event loop.
-        name, data = await asyncio.to_thread(_picture_in, body.data, field_name)
+        name, data, boxes = await asyncio.to_thread(_picture_in, body.data, field_name)
         held.add(data)
-        return _checked(Upload(held.data, name), 1, limits)
+        return _checked(Upload(held.data, name, boxes), 1, limits)
     except BaseException:
         held.drop()
         raise
@@ -217,7 +233,16 @@ async def _json(request: Request, limits: ServerLimits, gate: Gate, field_name: 
         body.drop()
 
 
-def _picture_in(body: bytearray, field_name: str) -> tuple[str, bytes]:
+def _boxes_in(text: bytearray | None) -> object:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "boxes: not JSON") from error
+
+
+def _picture_in(body: bytearray, field_name: str) -> tuple[str, bytes, object]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -234,7 +259,8 @@ def _picture_in(body: bytearray, field_name: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError) as error:
         raise Problem(400, "the picture is not base64") from error
     name = value.get("name")
-    return (name[:LONGEST_NAME] if isinstance(name, str) and name else "upload"), data
+    name = name[:LONGEST_NAME] if isinstance(name, str) and name else "upload"
+    return name, data, value.get("boxes")
 
 
 def _checked(upload: Upload, files: int, limits: ServerLimits) -> Upload:

@@ -24,6 +24,14 @@ COMMANDS = {
         "Find the faces in pictures, cut them out, and say what each is good enough for.",
     ),
     "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "enhance": (
+        "facecctv.cli.enhance:enhance",
+        "Enlarge pictures, take blur and noise away, or put them through steps of your own.",
+    ),
+    "colourise": (
+        "facecctv.cli.colourise:colourise",
+        "Give grey pictures colour, which is an estimate.",
+    ),
     "embed": ("facecctv.cli.embed:embed", "Turn faces into numbers that can be compared."),
     "verify": ("facecctv.cli.verify:verify", "Say whether two pictures show one person."),
     "search": (

@@ -13,6 +13,7 @@ from facecctv.cli import batch, options, outputs, pictures
 from facecctv.image import Picture
 from facecctv.schema import Files, Result
 from facecctv.types import Portrait
+from facecctv.vision.single import landmarks_from
 
 
 def detect(
@@ -57,7 +58,10 @@ def detect(
         ]
         files = writer.write(source, picture, portraits) if writer else None
         size = (picture.width, picture.height)
-        return Result.of(source, picture.sha256, size, portraits, files=files)
+        guessed = landmarks_from(detector.card)
+        return Result.of(
+            source, picture.sha256, size, portraits, files=files, landmarks_from=guessed
+        )
 
     return batch.run(found, work, _describe, as_json=as_json, debug=debug)
 

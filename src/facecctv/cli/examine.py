@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from facecctv.image import Limits, Picture, shown, write_atomic
 from facecctv.pipeline import Pipeline
 from facecctv.schema import Files, Result
 from facecctv.types import Portrait
+from facecctv.vision.single import landmarks_from
 
 
 def examine(
@@ -45,13 +46,14 @@ def examine(
     found = options.sources(inputs, out)
     settings = options.environment()
     more = improve.stages(settings, enhance, colourise, forensic)
-    if more.note:
-        print(more.note, file=sys.stderr)
     detector = build.detector(settings, how, model)
     _ = detector.card  # a model that cannot be used is no fault of any input
+    if more.note:
+        print(more.note, file=sys.stderr)
     pipeline = build.examination(detector, more.enhance, more.colourise)
     with outputs.workshop(out) as workshop:
-        job = _Job(pipeline, build.limits(settings), found, out, workshop)
+        guessed = landmarks_from(detector.card)
+        job = _Job(pipeline, build.limits(settings), found, out, workshop, guessed)
         try:
             status = batch.run(found, job, _describe, as_json=as_json, debug=debug)
         finally:  # what was done before an interruption is there to be looked at
@@ -65,9 +67,16 @@ class _Job:
     """Examines one picture after the other; counts what was found."""
 
     def __init__(
-        self, pipeline: Pipeline, limits: Limits, sources: list[str], out: Path, workshop: Path
+        self,
+        pipeline: Pipeline,
+        limits: Limits,
+        sources: list[str],
+        out: Path,
+        workshop: Path,
+        landmarks_from: Literal["average"] | None,
     ) -> None:
         self._pipeline, self._limits = pipeline, limits
+        self._landmarks_from = landmarks_from
         self._sources, self._out, self._workshop = sources, out, workshop
         self._names = outputs.Names(reserved=[outputs.INDEX])
         self.pictures = 0
@@ -109,7 +118,9 @@ class _Job:
             **{kind: tuple(f"{name}/{file}" for file in made) for kind, made in made_more.items()},
         )
         size = (picture.width, picture.height)
-        result = Result.of(source, sha256, size, portraits, files=files)
+        result = Result.of(
+            source, sha256, size, portraits, files=files, landmarks_from=self._landmarks_from
+        )
         write_atomic(made / outputs.RESULT, f"{result.to_json()}\n".encode())
         return result
 

@@ -127,6 +127,18 @@ def publish(made: Path, target: Path) -> None:
         raise _cannot_write(target, error) from error
 
 
+def publish_files(made: Path, folder: Path, names: Sequence[str]) -> None:
+    """Moves finished files into a folder, in this order; each replaces one of its name.
+
+    Raises OutputError where that is impossible; an earlier file is then as it was.
+    """
+    for name in names:
+        try:
+            os.replace(made / name, folder / name)
+        except OSError as error:
+            raise _cannot_write(folder / name, error) from error
+
+
 def check_unchanged(source: str, sha256: str) -> None:
     """Raises SourceChanged unless the file's bytes are still those that were read."""
     try:

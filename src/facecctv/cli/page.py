@@ -144,7 +144,7 @@ def _drift(face: Face) -> str:
         return ""
     drift = face.enhancement.drift
     words = escape(drift_words(drift))
-    return f'\n<p class="dim">Enhanced, identity <span class="{drift.verdict}">{words}</span></p>'
+    return f'\n<p class="dim">Enhanced: <span class="{drift.verdict}">{words}</span></p>'
 
 
 def _link(folder: str) -> str:

@@ -6,12 +6,15 @@ import json
 
 from pydantic import TypeAdapter
 
+from facecctv.evidence.provenance import Record
 from facecctv.schema import Failure, Result
 
 
 def schema() -> None:
     """Print the JSON Schema of what --json prints.
 
-    One line of output is one object: a result, or an error in its place.
+    One line of output is one object: a result, the record of a processed picture, or an error in
+    its place.
     """
-    print(json.dumps(TypeAdapter[Result | Failure](Result | Failure).json_schema(), indent=2))
+    either = TypeAdapter[Result | Record | Failure](Result | Record | Failure)
+    print(json.dumps(either.json_schema(), indent=2))

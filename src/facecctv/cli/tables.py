@@ -1,4 +1,4 @@
-"""Tables for people, as plain text."""
+"""Tables of text for a terminal."""
 
 from __future__ import annotations
 

@@ -5,15 +5,19 @@ The only room where file formats exist: everything it hands out is (H, W, 3) uin
 
 from __future__ import annotations
 
+from facecctv.image.carrying import Carried, carried
 from facecctv.image.files import find, shown, write_atomic
 from facecctv.image.reading import Limits, Picture, decode, read, read_bytes
 from facecctv.image.sizes import letterbox, pad_to_multiple, resize, tiles
-from facecctv.image.writing import Format, encode, read_metadata
+from facecctv.image.writing import FORMATS, Format, encode, read_metadata
 
 __all__ = [
+    "FORMATS",
+    "Carried",
     "Format",
     "Limits",
     "Picture",
+    "carried",
     "decode",
     "encode",
     "find",

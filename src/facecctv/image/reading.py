@@ -33,7 +33,7 @@ from facecctv.image.files import shown
 from facecctv.image.pixels import rgb
 from facecctv.types import Image
 
-_BROKEN = (
+BROKEN = (
     OSError,  # truncated data; UnidentifiedImageError is one
     SyntaxError,  # Pillow's word for a broken header
     ValueError,  # impossible sizes, modes, text chunks; bad Unicode
@@ -186,7 +186,7 @@ def open_header(
         raise LimitError(f"{name.upper()}: {_line(error)}") from error
     except MemoryError as error:
         raise LimitError("not enough memory to decode a picture of this size") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise ImageError(f"damaged {name.upper()}: {_line(error)}") from error
 
 
@@ -230,7 +230,7 @@ def _bits(name: str, data: bytes | bytearray, source: PIL.Image.Image) -> int:
 def _orientation(source: PIL.Image.Image) -> tuple[int, list[str]]:
     try:
         value = source.getexif().get(ExifTags.Base.Orientation, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1, ["EXIF unreadable: not turned"]
     if not isinstance(value, int) or not 1 <= value <= 8:
         return 1, []
@@ -240,7 +240,7 @@ def _orientation(source: PIL.Image.Image) -> tuple[int, list[str]]:
 def _other_frames(source: PIL.Image.Image) -> list[str]:
     try:
         several = getattr(source, "is_animated", False)
-    except _BROKEN:
+    except BROKEN:
         return ["the frames after the first are damaged"]
     return ["first of several frames"] if several else []
 

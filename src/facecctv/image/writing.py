@@ -5,22 +5,35 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import PIL.Image
 from PIL import ExifTags
 from PIL.PngImagePlugin import PngInfo
 
 from facecctv.errors import OutputError
+from facecctv.image.carrying import NOTHING, Carried
 from facecctv.image.reading import open_header
 from facecctv.types import Image, check_image
 
-Format = Literal["png", "jpeg", "webp"]
+Format = Literal["png", "jpeg", "webp", "tiff"]
 
-_LONGEST = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
+FORMATS: dict[str, Format] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+}
+"""By the suffix of a file's name, lower case."""
+
+_LONGEST = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
+_LARGEST_TIFF = 2**32 - 2**24
+"""Bytes of pixels: offsets in the file have 32 bits, and something else is in it too."""
 _DESCRIPTION = ExifTags.Base.ImageDescription
 # An EXIF block has to fit a JPEG segment of 64 KiB with its header.
-_LARGEST_DESCRIPTION = 65_000
+_LARGEST_BLOCK = 65_300
 
 
 def encode(
@@ -28,12 +41,17 @@ def encode(
     format: Format = "png",
     quality: int = 92,
     metadata: Mapping[str, str] | None = None,
+    kept: Carried = NOTHING,
 ) -> bytes:
     """A picture, (H, W, 3) uint8 RGB, as the bytes of a file.
 
-    `quality` (1..100) is for JPEG and WebP; from 90 on, JPEG keeps colour at full resolution.
-    `metadata`: PNG keeps each entry as a text chunk, JPEG and WebP keep all as one JSON object in
-    the EXIF image description; `read_metadata` reads either. Keys are 1..79 printable ASCII.
+    `quality` (1..100) is for JPEG and WebP; from 90 on, JPEG keeps colour at full resolution. PNG
+    and TIFF are lossless; TIFF is not compressed, for with compression Pillow writes no EXIF of the
+    exposure.
+    `metadata`: PNG keeps each entry as a text chunk, the others keep all as one JSON object in the
+    EXIF image description; `read_metadata` reads either. Keys are 1..79 printable ASCII.
+    `kept` is what the source's file said beside its pixels; a description that it had becomes the
+    entry "Source description".
     Raises ValueError for arguments outside these bounds, OutputError if the format cannot hold a
     picture this large or metadata this long.
     """
@@ -42,23 +60,38 @@ def encode(
         raise ValueError(f"format must be one of {', '.join(_LONGEST)}, not {format}")
     if not 1 <= quality <= 100:
         raise ValueError(f"quality must be in 1..100, not {quality}")
+    _check_size(image, format)
+    words = _checked(metadata or {})
+    if kept.description:
+        words["Source description"] = kept.description
+    exif = kept.exif()
+    options: dict[str, Any] = {"dpi": kept.dpi} if kept.dpi else {}
+    if kept.profile:
+        options["icc_profile"] = kept.profile
+    if format == "png":
+        options["pnginfo"] = _chunks(words)
+    else:
+        _describe(exif, words)
+    if len(exif):
+        options["exif"] = exif.tobytes() if format == "tiff" else _block(exif)
+    match format:
+        case "jpeg":
+            options |= {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+        case "webp":
+            options["quality"] = quality
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(image).save(buffer, format.upper(), **options)
+    return buffer.getvalue()
+
+
+def _check_size(image: Image, format: Format) -> None:
     longest = max(image.shape[:2])
     if longest > _LONGEST[format]:
         raise OutputError(
             f"{format} holds at most {_LONGEST[format]} pixels a side, not {longest}: use png"
         )
-    words = _checked(metadata or {})
-    picture = PIL.Image.fromarray(image)
-    buffer = io.BytesIO()
-    if format == "png":
-        picture.save(buffer, "PNG", pnginfo=_chunks(words))
-    elif format == "jpeg":
-        subsampling = 0 if quality >= 90 else 2
-        exif = _description(words)
-        picture.save(buffer, "JPEG", quality=quality, subsampling=subsampling, exif=exif)
-    else:
-        picture.save(buffer, "WEBP", quality=quality, exif=_description(words))
-    return buffer.getvalue()
+    if format == "tiff" and image.nbytes > _LARGEST_TIFF:
+        raise OutputError("tiff holds at most 4 GB of pixels: use png")
 
 
 def _checked(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -75,17 +108,16 @@ def _chunks(words: Mapping[str, str]) -> PngInfo:
     return info
 
 
-def _description(words: Mapping[str, str]) -> bytes:
-    if not words:
-        return b""
-    text = json.dumps(words)
-    if len(text) > _LARGEST_DESCRIPTION:
-        raise OutputError(
-            f"metadata of {len(text)} characters does not fit a JPEG or WebP: use png"
-        )
-    exif = PIL.Image.Exif()
-    exif[_DESCRIPTION] = text
-    return exif.tobytes()
+def _describe(exif: PIL.Image.Exif, words: Mapping[str, str]) -> None:
+    if words:
+        exif[_DESCRIPTION] = json.dumps(words)
+
+
+def _block(exif: PIL.Image.Exif) -> bytes:
+    block = exif.tobytes()
+    if len(block) > _LARGEST_BLOCK:
+        raise OutputError(f"metadata of {len(block)} bytes does not fit the format: use tiff")
+    return block
 
 
 def read_metadata(data: bytes) -> dict[str, str]:

@@ -33,7 +33,7 @@ Area: TypeAlias = tuple[int, int, int, int]
 LARGEST_TILE = 512
 """Side in pixels: larger ones are no faster."""
 BYTES_PER_PIXEL = 2048
-"""Working memory of a run for each pixel that goes in, about: sets the size of tiles."""
+"""Working memory for each pixel of a tile: at x4 about 900 in the network, then its floats."""
 MOST_BYTES = 512 * 2**20
 """Of working memory for one tile, however much is free."""
 _CUBIC_REACH = 2
@@ -76,7 +76,7 @@ class Enhancer:
         """The model's own account of itself."""
         card = self._session.card
         if card.task != TASK:
-            raise ModelError(f"{card.name} is a {card.task}, not an {TASK}")
+            raise ModelError(f"{card.name} is no {TASK} but for the task {card.task}")
         return card
 
     @property
@@ -89,10 +89,14 @@ class Enhancer:
         """Pixels of the picture around a pixel that have a say in it."""
         return max(self._fact("reach", 0), _CUBIC_REACH)
 
-    def luminance_only(self, image: Image) -> bool:
-        """Whether the options leave the colour of this picture to plain interpolation."""
+    def luminance_only(self, *pictures: Image) -> bool:
+        """Whether colour is left to plain interpolation, by the options and what is shown.
+
+        A part is shown together with its whole picture: a face may be the one coloured thing in
+        a grey corridor.
+        """
         choice = self.options.luminance
-        return choice == "on" or (choice == "auto" and is_grey(image))
+        return choice == "on" or (choice == "auto" and all(map(is_grey, pictures)))
 
     def __call__(self, image: Image, luminance_only: bool | None = None) -> Image:
         """(H, W, 3) uint8 RGB of any size -> (scale * H, scale * W, 3) uint8 RGB.
@@ -157,19 +161,20 @@ def enhance_crop(
     """The pixels of a crop enhanced: (scale * h, scale * w, 3) uint8 RGB.
 
     The picture (H, W, 3) is the one that the crop was cut from: what lies around the crop has a
-    say in its pixels. `luminance_only` None decides by the whole picture.
+    say in its pixels. `luminance_only` None decides by the picture and the crop.
     """
     rows, columns = crop.image.shape[:2]
     if luminance_only is None:
-        luminance_only = enhancer.luminance_only(image)
+        luminance_only = enhancer.luminance_only(image, crop.image)
     area = (crop.x, crop.y, crop.x + columns, crop.y + rows)
     return _enhance_area(image, area, enhancer, luminance_only)
 
 
 def _enhance_area(image: Image, area: Area, enhancer: Enhancer, grey: bool) -> Image:
     x1, y1, x2, y2 = area
-    reach, scale = enhancer.reach, enhancer.scale
-    left, top = max(0, x1 - reach), max(0, y1 - reach)
+    reach, scale, multiple = enhancer.reach, enhancer.scale, enhancer.card.input.multiple_of
+    # From a multiple on, the network's grid lies as it does in the whole picture.
+    left, top = (max(0, start - reach) // multiple * multiple for start in (x1, y1))
     found = enhancer(image[top : y2 + reach, left : x2 + reach], grey)
     x, y = (x1 - left) * scale, (y1 - top) * scale
     return found[y : y + (y2 - y1) * scale, x : x + (x2 - x1) * scale].copy()
@@ -186,6 +191,8 @@ def enhance_faces(
     """
     rows, columns = check_image(image).shape[:2]
     scale, grey = enhancer.scale, enhancer.luminance_only(image)
+    # Of faces that overlap each is enhanced alike, so that they agree where they meet.
+    grey = grey and all(enhancer.luminance_only(cut(image, face, margin).image) for face in faces)
     result = resize(image, columns * scale, rows * scale)
     for face in faces:
         part = cut(image, face, margin)
@@ -218,14 +225,13 @@ class FaceEnhancer:
         if not wanted:
             return [None] * len(crops)
         grey = self.enhancer.luminance_only(image)
-        pictures = [enhance_crop(image, crop, self.enhancer, grey) for crop in wanted]
+        greys = [grey and self.enhancer.luminance_only(crop.image) for crop in wanted]
+        pictures = [
+            enhance_crop(image, crop, self.enhancer, choice)
+            for crop, choice in zip(wanted, greys, strict=True)
+        ]
         drifts = self._drifts(wanted, pictures)
-        made = iter(
-            [
-                self._enhanced(picture, drift, grey)
-                for picture, drift in zip(pictures, drifts, strict=True)
-            ]
-        )
+        made = iter([self._enhanced(*facts) for facts in zip(pictures, drifts, greys, strict=True)])
         return [next(made) if crop.face.height < self.below else None for crop in crops]
 
     def _drifts(self, crops: Sequence[Crop], pictures: Sequence[Image]) -> list[Drift]:

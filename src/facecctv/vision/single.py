@@ -2,12 +2,13 @@
 
 Such a network sees the whole picture in one small square and says whether there is a face, and
 where. It knows no landmarks: the five points are those of an average upright face in the box, so
-pose and alignment that build on them are rough.
+pose and alignment that build on them are rough; results are marked by `landmarks_from`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -103,6 +104,11 @@ def network_input(images: Sequence[Image], card: Card) -> Floats:
     mean, std = np.array(wanted.mean, np.float32), np.array(wanted.std, np.float32)
     pixels = np.asarray((pixels - mean) / std, np.float32)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2) if wanted.layout == "NCHW" else pixels)
+
+
+def landmarks_from(card: Card) -> Literal["average"] | None:
+    """Says "average" for a model without landmarks of its own, where an average face's stand in."""
+    return "average" if card.task == TASK else None
 
 
 def average_landmarks(box: Floats) -> Floats:

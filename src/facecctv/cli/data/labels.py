@@ -34,13 +34,15 @@ def prelabel(
     from facecctv.learn.data.prelabel import prelabel as work
     from facecctv.settings import Settings
     from facecctv.vision.detect import DetectOptions
+    from facecctv.vision.single import landmarks_from
 
     paths = list(find(inputs))
     if not paths:
         raise InputError(f"no pictures in {', '.join(map(shown, inputs))}")
     detect = build.detector(Settings(), DetectOptions(threshold=threshold), model)
+    seen = landmarks and landmarks_from(detect.card) is None  # an average face's are no labels
     with progress(len(paths), "pictures") as step:
-        done = work(paths, detect, overwrite=overwrite, landmarks=landmarks, step=lambda: step(1))
+        done = work(paths, detect, overwrite=overwrite, landmarks=seen, step=lambda: step(1))
     status: int = report_faults(done.faults)
     kept = f"; {done.kept:,} had labels and kept them" if done.kept else ""
     print(f"{done.written:,} pictures labelled with {done.faces:,} faces{kept}")

@@ -147,7 +147,8 @@ def single_card(
     return Card(
         name=name,
         task=TASK,
-        description=f"Finds one face a picture; {recipe.net.backbone} with two heads.",
+        description=f"Finds one face a picture; {recipe.net.backbone} with two heads. Knows no "
+        "landmarks: those of an average upright face stand in.",
         input=ModelInput(layout="NHWC", value_range=(0.0, 255.0), size=(size, size)),
         outputs=(
             ModelOutput(name=FACE, meaning="(N, 1) probability that there is a face"),
@@ -164,6 +165,10 @@ def single_card(
             if np.isfinite(value)
         ),
         recipe="facecctv.learn.recipes.single_face",
-        extra={"backbone": recipe.net.backbone, "weights_from": Path(recipe.weights).name},
+        extra={
+            "backbone": recipe.net.backbone,
+            "weights_from": Path(recipe.weights).name,
+            "landmarks": "average",
+        },
         **{"version": "1", "licence": "LicenseRef-own", **facts},
     )

@@ -1,14 +1,13 @@
 import type { Client, ExamineOptions } from '../api/client';
 import { Problem } from '../api/problem';
 import type { Face, Result } from '../api/types';
-import { blobOf, cropOf, decoded, type Decoded } from '../picture/canvas';
-import { grown, iou, moved, type Area } from '../picture/geometry';
+import { blobOf, decoded, type Decoded } from '../picture/canvas';
+import type { Area } from '../picture/geometry';
 
 export type Status = 'waiting' | 'sending' | 'working' | 'busy' | 'done' | 'failed' | 'cancelled';
 export type Task = 'examine' | 'detect';
 
 const TRIES = 6;
-const CLOSER = { share: 0.75, threshold: 0.1, overlap: 0.3 };
 
 /** One face of one picture, with what the user decided about it. */
 export class Entry {
@@ -20,12 +19,16 @@ export class Entry {
   constructor(
     readonly id: number,
     readonly box: Area,
-    /** Native pixels as an address for <img>; null where the browser cannot cut them out. */
+    /** Native pixels as an address for <img>; null where the server sent none. */
     readonly crop: string | null,
-    /** What the server found; null for a box that only the user saw. */
-    readonly face: Face | null,
+    readonly face: Face,
     readonly byHand: boolean,
   ) {}
+
+  /** The server sees a face there too; its landmarks are its own, not those of an average face. */
+  get seen(): boolean {
+    return this.face.landmarks_from == null;
+  }
 }
 
 /** One picture on its way through the server. */
@@ -107,32 +110,14 @@ export class Workspace {
     this.currentId = null;
   }
 
-  /** A box drawn by hand: the server looks there again, more closely, and the box stays anyway. */
+  /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const found = await this.#lookCloser(job, box);
-    const entry = new Entry(
-      job.entries.length + 1,
-      found?.box ?? box,
-      job.picture && !job.picture.drawn ? await cropOf(job.picture, found?.box ?? box) : null,
-      found,
-      true,
-    );
+    const options = { crops: true, boxes: [box] };
+    const result = await this.#client.post<Result>('/v1/examine', job.file, job.name, options);
+    const entry = entriesOf(result, job.entries.length + 1, true)[0]!;
     job.entries.push(entry);
     job.selected = entry.id;
     return entry;
-  }
-
-  async #lookCloser(job: Job, box: Area): Promise<Face | null> {
-    if (!job.picture) return null;
-    const around = grown(box, CLOSER.share, job.picture);
-    const address = await cropOf(job.picture, around, 0);
-    const blob = await blobOf(address);
-    const result = await this.#client.post<Result>('/v1/examine', blob, 'drawn.png', {
-      threshold: CLOSER.threshold,
-    });
-    const faces = result.faces.map((face) => shifted(face, around.x_min, around.y_min));
-    const [best] = faces.sort((a, b) => iou(b.box, box) - iou(a.box, box));
-    return best && iou(best.box, box) >= CLOSER.overlap ? best : null;
   }
 
   async #run(): Promise<void> {
@@ -183,10 +168,10 @@ export class Workspace {
   }
 }
 
-function entriesOf(result: Result): Entry[] {
+function entriesOf(result: Result, firstId = 1, byHand = false): Entry[] {
   const crops = new Map(result.crops?.map((crop) => [crop.face, crop.image]));
   return result.faces.map(
-    (face, index) => new Entry(index + 1, face.box, crops.get(index) ?? null, face, false),
+    (face, index) => new Entry(firstId + index, face.box, crops.get(index) ?? null, face, byHand),
   );
 }
 
@@ -215,12 +200,4 @@ async function waited(job: Job, seconds: number): Promise<void> {
     };
     job.wake = done;
   });
-}
-
-function shifted(face: Face, dx: number, dy: number): Face {
-  return {
-    ...face,
-    box: { ...moved(face.box, dx, dy), probability: face.box.probability },
-    landmarks: face.landmarks.map(([x, y]) => [x + dx, y + dy] as [number, number]),
-  };
 }
