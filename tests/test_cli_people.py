@@ -24,7 +24,7 @@ def place(tmp_path, monkeypatch):
         monkeypatch.setitem(method.__kwdefaults__, "cost", 2**10)
     (tmp_path / "models").mkdir()
     embedder(tmp_path / "models")
-    files = {"ann": (1,), "ann2": (1,), "bob": (2,), "cid": (7,), "none": (), "both": (1, 2)}
+    files = {"ann": (1,), "ann2": (1,), "bob": (10,), "cid": (8,), "none": (), "both": (1, 10)}
     for name, people in files.items():
         (tmp_path / f"{name}.png").write_bytes(portrait(*people))
     return tmp_path

@@ -157,11 +157,11 @@ def _coloured(colourise: Colouriser, image: Image) -> Image:
 
 
 def recogniser(
-    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = True
+    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
 ) -> Recogniser:
     """The recogniser, or one of the user's own by path; read when first used.
 
-    Faces are looked at with their mirror images unless told otherwise: calibrations are fitted so.
+    With `mirror` faces are looked at with their mirror images: calibrations are fitted so.
     """
     return Recogniser(session(settings, model), mirror=mirror)
 

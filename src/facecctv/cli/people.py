@@ -100,7 +100,7 @@ def faces(model: str, embedder: str, look: DetectOptions | None = None) -> Faces
     """With both models loaded: one that cannot be used is no fault of any input."""
     settings = options.environment()
     detector = build.detector(settings, look, model)
-    recogniser = build.recogniser(settings, embedder)
+    recogniser = build.recogniser(settings, embedder, mirror=True)
     _ = detector.card, recogniser.card
     return Faces(detector, recogniser, build.limits(settings))
 
