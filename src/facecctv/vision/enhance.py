@@ -89,20 +89,16 @@ class Enhancer:
         """Pixels of the picture around a pixel that have a say in it."""
         return max(self._fact("reach", 0), _CUBIC_REACH)
 
-    def luminance_only(self, *pictures: Image) -> bool:
-        """Whether colour is left to plain interpolation, by the options and what is shown.
-
-        A part is shown together with its whole picture: a face may be the one coloured thing in
-        a grey corridor.
-        """
+    def luminance_only(self, image: Image) -> bool:
+        """Whether the options leave the colour of this picture to plain interpolation."""
         choice = self.options.luminance
-        return choice == "on" or (choice == "auto" and all(map(is_grey, pictures)))
+        return choice == "on" or (choice == "auto" and is_grey(image))
 
     def __call__(self, image: Image, luminance_only: bool | None = None) -> Image:
         """(H, W, 3) uint8 RGB of any size -> (scale * H, scale * W, 3) uint8 RGB.
 
-        `luminance_only` None leaves the choice to the options; a part of a picture is told what
-        holds for the whole. Raises LimitError where memory does not suffice, in tiles of any size.
+        `luminance_only` None leaves the choice to the options, and with `auto` to this picture.
+        Raises LimitError where memory does not suffice, in tiles of any size.
         """
         rows, columns = check_image(image).shape[:2]
         scale = self.scale
@@ -161,11 +157,12 @@ def enhance_crop(
     """The pixels of a crop enhanced: (scale * h, scale * w, 3) uint8 RGB.
 
     The picture (H, W, 3) is the one that the crop was cut from: what lies around the crop has a
-    say in its pixels. `luminance_only` None decides by the picture and the crop.
+    say in its pixels. `luminance_only` None decides by the crop: of several views
+    in one picture some may be grey.
     """
     rows, columns = crop.image.shape[:2]
     if luminance_only is None:
-        luminance_only = enhancer.luminance_only(image, crop.image)
+        luminance_only = enhancer.luminance_only(crop.image)
     area = (crop.x, crop.y, crop.x + columns, crop.y + rows)
     return _enhance_area(image, area, enhancer, luminance_only)
 
@@ -190,13 +187,11 @@ def enhance_faces(
     pixels twice, and they are simply laid over one another.
     """
     rows, columns = check_image(image).shape[:2]
-    scale, grey = enhancer.scale, enhancer.luminance_only(image)
-    # Of faces that overlap each is enhanced alike, so that they agree where they meet.
-    grey = grey and all(enhancer.luminance_only(cut(image, face, margin).image) for face in faces)
+    scale = enhancer.scale
     result = resize(image, columns * scale, rows * scale)
     for face in faces:
         part = cut(image, face, margin)
-        patch = enhance_crop(image, part, enhancer, grey)
+        patch = enhance_crop(image, part, enhancer)
         right, bottom = part.x + part.image.shape[1], part.y + part.image.shape[0]
         # At the picture's edge there is nothing to fade into.
         width = max(1, round(min(face.width, face.height) * margin * 0.75)) * scale
@@ -222,24 +217,22 @@ class FaceEnhancer:
     def __call__(self, image: Image, crops: Sequence[Crop]) -> list[Enhanced | None]:
         """One for each crop of a picture (H, W, 3); None for faces that are large enough."""
         wanted = [crop for crop in crops if crop.face.height < self.below]
-        if not wanted:
-            return [None] * len(crops)
-        grey = self.enhancer.luminance_only(image)
-        greys = [grey and self.enhancer.luminance_only(crop.image) for crop in wanted]
-        pictures = [
-            enhance_crop(image, crop, self.enhancer, choice)
-            for crop, choice in zip(wanted, greys, strict=True)
-        ]
-        drifts = self._drifts(wanted, pictures)
-        made = iter([self._enhanced(*facts) for facts in zip(pictures, drifts, greys, strict=True)])
+        made = iter(self._all(image, wanted))
         return [next(made) if crop.face.height < self.below else None for crop in crops]
 
-    def _drifts(self, crops: Sequence[Crop], pictures: Sequence[Image]) -> list[Drift]:
-        if self.meter is None:
-            return [Drift("unknown")] * len(crops)
-        return self.meter(crops, pictures)
-
-    def _enhanced(self, picture: Image, drift: Drift, grey: bool) -> Enhanced:
+    def _all(self, image: Image, crops: Sequence[Crop]) -> list[Enhanced]:
         enhancer = self.enhancer
+        greys = [enhancer.luminance_only(crop.image) for crop in crops]
+        pictures = [
+            enhance_crop(image, crop, enhancer, grey)
+            for crop, grey in zip(crops, greys, strict=True)
+        ]
+        if self.meter is None:
+            drifts = [Drift("unknown")] * len(crops)
+        else:
+            drifts = self.meter(crops, pictures)
         strength = enhancer.options.strength
-        return Enhanced(picture, enhancer.scale, self.origin, strength, grey, drift)
+        return [
+            Enhanced(picture, enhancer.scale, self.origin, strength, grey, drift)
+            for picture, grey, drift in zip(pictures, greys, drifts, strict=True)
+        ]
