@@ -154,7 +154,10 @@ def _coloured(colourise: Colouriser, image: Image) -> Image:
 def recogniser(
     settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
 ) -> Recogniser:
-    """The recogniser, or one of the user's own by path; read when first used."""
+    """The recogniser, or one of the user's own by path; read when first used.
+
+    With `mirror` faces are looked at with their mirror images: calibrations are fitted so.
+    """
     return Recogniser(session(settings, model), mirror=mirror)
 
 

@@ -23,7 +23,17 @@ from facecctv.metrics.detection import (
     precision_recall,
 )
 from facecctv.metrics.pictures import ciede2000, colourfulness, psnr, ssim
-from facecctv.metrics.scores import Calibration, Roc, calibration, eer, roc, tar_at_far
+from facecctv.metrics.scores import (
+    Calibration,
+    FoldAccuracy,
+    Roc,
+    accuracy_by_folds,
+    calibration,
+    eer,
+    normal_deviate,
+    roc,
+    tar_at_far,
+)
 
 __all__ = [
     "HEIGHT_BANDS",
@@ -31,12 +41,14 @@ __all__ = [
     "Band",
     "Calibration",
     "Detections",
+    "FoldAccuracy",
     "Interpolation",
     "Matches",
     "OperatingPoint",
     "PrecisionRecall",
     "Roc",
     "Truth",
+    "accuracy_by_folds",
     "at_false_positives",
     "average_precision",
     "by_height",
@@ -46,6 +58,7 @@ __all__ = [
     "eer",
     "landmark_error",
     "match",
+    "normal_deviate",
     "precision_recall",
     "psnr",
     "roc",
