@@ -207,7 +207,7 @@ def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Respon
     except MemoryError as error:
         raise Problem(503, "not enough memory for this picture", {"Retry-After": "10"}) from error
     except ModelNotFound as error:
-        raise Problem(503, MISSING, code="not-installed") from error
+        raise Problem(503, MISSING, reason="not-installed") from error
     except FaceCCTVError as error:
         # Its message may name files of the server.
         raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error

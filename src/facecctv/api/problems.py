@@ -20,7 +20,7 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {
+        "reason": {
             "type": "string",
             "enum": ["option", "output-too-large", "has-colour", "not-installed"],
             "description": "Where one status has several ways out.",
@@ -45,8 +45,8 @@ MEANINGS = {
 WITH_RETRY = frozenset({429, 503})
 
 
-Code = Literal["option", "output-too-large", "has-colour", "not-installed"]
-"""A member `code` beside those of RFC 9457, where one status has several ways out."""
+Reason = Literal["option", "output-too-large", "has-colour", "not-installed"]
+"""A member `reason` beside those of RFC 9457, where one status has several ways out."""
 
 
 class Problem(Exception):
@@ -61,13 +61,13 @@ class Problem(Exception):
         detail: str,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
-        code: Code | None = None,
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {}) | ({"code": code} if code else {})
+        self.extra = dict(extra or {}) | ({"reason": reason} if reason else {})
 
     def response(self) -> JSONResponse:
         """The problem as sent."""
