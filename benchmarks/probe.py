@@ -1,7 +1,7 @@
 """One measurement in a process of its own, so that it starts fresh and its memory is its own.
 
-python -m benchmarks.probe write NAME FILE | detect NAME THREADS REPEAT SECONDS | import
-                           | command ARGUMENT…
+python -m benchmarks.probe write NAME FILE | detect NAME THREADS REPEAT SECONDS
+                           | stage STAGE NAME THREADS REPEAT SECONDS | import | command ARGUMENT…
 
 Prints one JSON object on stderr's last line (stdout belongs to what is measured).
 """
@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
         result = {}
     elif kind == "detect":
         result = detect(rest[0], int(rest[1]), int(rest[2]), float(rest[3]))
+    elif kind == "stage":
+        result = stage(rest[0], rest[1], int(rest[2]), int(rest[3]), float(rest[4]))
     elif kind == "command":
         from facecctv.cli import main as command
 
@@ -98,6 +100,41 @@ def detect(name: str, threads: int, repeat: int, seconds: float) -> dict[str, ob
         "rest_ms": round(1000 * statistics.median(map(operator.sub, totals, networks)), 2),
         "faces_per_second": round(faces / total, 1),
     }
+
+
+def stage(name: str, picture: str, threads: int, repeat: int, seconds: float) -> dict[str, object]:
+    """Median time of one stage on one picture in memory, milliseconds."""
+    from benchmarks.scenes import scene
+    from facecctv import build
+    from facecctv.settings import Settings
+
+    settings = Settings(threads=threads)
+    image = scene(picture)
+    if name == "embed":
+        recogniser = build.recogniser(settings)
+        faces = [image[:112, :112]] * 8
+
+        def work() -> object:
+            return recogniser.embed(faces)
+    elif name == "colourise":
+        colouriser = build.colouriser(settings)
+
+        def work() -> object:
+            return colouriser(image)
+    else:
+        enhancer = build.enhancer(settings, int(name.removeprefix("x")))
+
+        def work() -> object:
+            return enhancer(image)
+
+    work()  # loads the model
+    totals: list[float] = []
+    began = time.perf_counter()
+    while len(totals) < repeat and (not totals or time.perf_counter() - began < seconds):
+        start = time.perf_counter()
+        work()
+        totals.append(time.perf_counter() - start)
+    return {"runs": len(totals), "total_ms": round(1000 * statistics.median(totals), 2)}
 
 
 if __name__ == "__main__":

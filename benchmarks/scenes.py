@@ -11,9 +11,13 @@ from facecctv.demo import demo_scene
 from facecctv.types import Image
 
 SIZES = {
+    "160x120": (160, 120),
+    "320x240": (320, 240),
+    "512x512": (512, 512),
     "VGA": (640, 480),
     "1080p": (1920, 1080),
     "4K": (3840, 2160),
+    "12 MP": (4000, 3000),
     "100 MP": (12_000, 8_400),
 }
 """(width, height) in pixels."""

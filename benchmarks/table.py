@@ -13,6 +13,8 @@ def markdown(result: dict[str, Any]) -> str:
     rows = []
     for name, part in result["detect"].items():
         rows.append((f"Faces in a {name} picture in memory", _detection(part, name == "VGA")))
+    for name, part in result.get("stages", {}).items():
+        rows.append((_stage(*name.split(" ", 1)), _milliseconds(part)))
     start = result["start"]
     rows.append(("`facecctv detect` on one VGA file, whole process", _seconds(start["detect_vga"])))
     for name, part in result["files"].items():
@@ -43,6 +45,20 @@ def _detection(part: dict[str, Any] | None, in_parts: bool) -> str:
     if in_parts:
         text += f"; network {part['network_ms']:.1f} ms, the rest {part['rest_ms']:.1f} ms"
     return text
+
+
+def _stage(name: str, picture: str) -> str:
+    if name == "embed":
+        return "Embedding 8 faces in one batch"
+    if name == "colourise":
+        return f"Colours for a {picture} picture"
+    return f"Enhancing a {picture} picture x{name.removeprefix('x')}"
+
+
+def _milliseconds(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return NOT_MEASURED
+    return f"{part['total_ms']:.0f} ms, at most {part['peak_mb']:.0f} MB of memory"
 
 
 def _file(part: dict[str, Any] | None) -> str:

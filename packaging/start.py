@@ -4,4 +4,10 @@ import sys
 
 from facecctv.cli import main
 
-sys.exit(main(sys.argv[1:] or ["app"]))
+try:
+    status = main(sys.argv[1:] or ["app"])
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("facecctv.learn"):
+        raise
+    status = "facecctv: training is not part of this program: pip install 'facecctv[learn]'"
+sys.exit(status)

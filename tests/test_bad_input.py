@@ -80,7 +80,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def call(red_model, capsys):
     def run(command, *arguments):
-        status = cli.main([command, "--model", red_model, *map(str, arguments)])
+        more = ["--enhance", "off"] if command == "examine" else []
+        status = cli.main([command, "--model", red_model, *more, *map(str, arguments)])
         return status, *capsys.readouterr()
 
     return run
@@ -218,7 +219,8 @@ def process(code, *arguments, cwd):
 
 class TestDisk:
     @pytest.mark.parametrize(
-        "command", [["examine"], ["detect", "--annotate"], ["detect", "--crops"]]
+        "command",
+        [["examine", "--enhance", "off"], ["detect", "--annotate"], ["detect", "--crops"]],
     )
     def test_full(self, folder, red_model, command):
         noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
@@ -259,7 +261,8 @@ class TestPermission:
 
     def test_a_folder_that_may_not_be_written(self, open_folder):
         (open_folder / "out").mkdir(mode=0o555)
-        for command in (["examine"], ["examine", "--json"]):
+        plain = ["examine", "--enhance", "off"]
+        for command in (plain, [*plain, "--json"]):
             done = process(
                 UNPRIVILEGED, *command, "a.png", "-o", "out", "--model", "red.onnx", cwd=open_folder
             )

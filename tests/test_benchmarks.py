@@ -1,4 +1,7 @@
 import importlib
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,11 +11,17 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def table(monkeypatch):
+def module(monkeypatch):
+    """module(name) -> that file of benchmarks/."""
     monkeypatch.syspath_prepend(str(ROOT))
-    yield importlib.import_module("benchmarks.table")
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
     for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def table(module):
+    return module("table")
 
 
 RESULT = {
@@ -27,6 +36,7 @@ RESULT = {
         },
         "4K": None,
     },
+    "stages": {"x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0}, "embed 160x120": None},
     "start": {"import": {"seconds": 0.05}, "help": {"seconds": 0.2}, "detect_vga": None},
     "files": {"1080p": {"whole_seconds": 1.04, "peak_mb": 210.4}},
 }
@@ -38,6 +48,8 @@ def test_the_table_says_what_was_measured_and_what_was_not(table):
     assert "9.2 ms (3 faces: 325/s); network 7.0 ms, the rest 2.2 ms" in text
     assert "| Faces in a 4K picture in memory | not measured |" in text
     assert "1.0 s, at most 210 MB" in text
+    assert "| Enhancing a 160x120 picture x4 | 31 ms, at most 80 MB of memory |" in text
+    assert "| Embedding 8 faces in one batch | not measured |" in text
 
 
 def test_the_readme_is_filled_between_its_marks_and_only_there(table, tmp_path):
@@ -57,3 +69,52 @@ def test_a_readme_without_the_marks_is_left_alone(table, tmp_path, text):
     with pytest.raises(ValueError, match="needs"):
         table.fill(readme, "x")
     assert readme.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"),
+    [(1, 0.99, 1), (2, 0.5, 1), (10, 0.5, 5), (99, 0.99, 99), (100, 0.99, 99), (200, 0.99, 198)],
+)
+def test_a_percentile_is_a_value_that_was_seen(module, count, share, expected):
+    assert module("serving").percentile(list(range(count, 0, -1)), share) == expected
+
+
+def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
+    out = tmp_path / "out.json"
+    command = [sys.executable, "-m", "benchmarks.serving", "--seconds", "0.1", "--large", "1080p"]
+    done = subprocess.run(
+        [*command, "--out", str(out)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(out.read_text())
+    assert result["server_per_second"] > 0
+    assert result["share_of_pipeline"] == pytest.approx(
+        result["server_per_second"] / result["pipeline_per_second"], rel=0.1
+    )
+    for part in ("vga", "tiny_alone", "tiny_beside_large"):
+        waits = result[part]
+        assert waits["requests"] >= 1
+        assert 0 < waits["median_ms"] <= waits["p99_ms"] <= waits["longest_ms"]
+    assert module("serving").markdown(result) in done.stdout
+
+
+def test_the_soak_calls_every_reply_wrong_but_the_one_its_picture_calls_for(module):
+    soak = module("soak")
+    tally = soak.Tally(soak.Counter(), soak.Counter())
+    for status, expected in ((200, 200), (422, 422), (429, 200), (200, 422), (500, 200)):
+        tally.take("/v1/detect", status, expected)
+    assert tally.wrong == {"/v1/detect: 200 for 422": 1, "/v1/detect: 500 for 200": 1}
+    assert tally.seen == {"200": 2, "422": 1, "429": 1, "500": 1}
+
+
+def test_the_soak_ends_in_time_and_well(module, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    soak = module("soak")
+    monkeypatch.setattr(soak, "GROWTH", 100)  # in a second nothing has settled
+    assert soak.main(1) == 0
+    assert "wrong" not in capsys.readouterr().out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -148,6 +150,22 @@ class TestGrammar:
             said = ""
             assert Chain.parse(str(chain)) == chain
         assert "\n" not in said
+
+    @pytest.mark.parametrize("name", KNOWN)
+    def test_the_page_on_steps_has_every_parameter_and_default(self, name):
+        page = (Path(__file__).parent.parent / "docs" / "steps.md").read_text(encoding="utf-8")
+        section = page.partition(f"\n### {name}\n")[2].partition("\n##")[0]
+        rows = [row for row in section.splitlines() if row.startswith("|")]
+        for number, (field, facts) in enumerate(KNOWN[name].model_fields.items()):
+            row = next(row for row in rows if re.search(rf"\b{field}\b", row.split("|")[1]))
+            assert ("**" in row) == (number == 0 or row is rows[2])
+            default = row.split("|")[3].strip()
+            if isinstance(facts.default, bool):
+                assert default == ("on" if facts.default else "off")
+            elif isinstance(facts.default, int | float):
+                assert float(default.removeprefix("x")) == facts.default
+            elif isinstance(facts.default, str):
+                assert default == facts.default
 
     def test_a_chain_has_steps(self):
         with pytest.raises(SettingError, match="at least one"):
@@ -351,16 +369,17 @@ class TestProvenance:
 
     def test_embedded_words(self):
         steps = Process(Chain.parse("gamma,colourise"), tools).steps
-        words = embedded(SHA, steps)
+        words = embedded(SHA, steps, "1.2")
         assert list(words) == ["Software", "Source SHA-256", "Steps", "Colour"]
         assert words["Source SHA-256"] == SHA
+        assert words["Software"] == "FaceCCTV 1.2"
         assert [Step.model_validate(step) for step in json.loads(words["Steps"])] == list(steps)
         assert "estimated" in words["Colour"]
 
     def test_versions_of_what_had_a_say(self):
         gamma, colour = Process(Chain.parse("gamma,colourise"), tools).steps
-        assert set(versions([gamma])) == {"facecctv", "python", "numpy", "opencv", "pillow"}
-        assert versions([colour])["onnxruntime"]
+        assert set(versions([gamma], "1.2")) == {"facecctv", "python", "numpy", "opencv", "pillow"}
+        assert versions([colour], "1.2")["onnxruntime"]
 
     def test_record_round_trip(self):
         steps = Process(Chain.parse(EXAMPLE), tools).steps
@@ -371,7 +390,7 @@ class TestProvenance:
             height=2,
             output=Output(file="a-enhanced.png", sha256=SHA, width=12, height=8),
             steps=steps,
-            versions=versions(steps),
+            versions=versions(steps, "1.2"),
             **marks(steps),
         )
         text = record.to_json()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage import color, data
 from skimage import metrics as theirs
 
-from facecctv.metrics import ciede2000, psnr, ssim
+from facecctv.metrics import ciede2000, colourfulness, psnr, ssim
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,21 @@ def test_ciede2000_is_zero_only_for_equals_and_the_same_both_ways(
     there, back = float(ciede2000(a, b)), float(ciede2000(b, a))
     assert there == pytest.approx(back, abs=1e-9)
     assert (there == 0) == (a == b)
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (np.full((2, 2, 3), 90), 0.0),
+        # Red and green side by side: rg is 255, -255; yb is 127.5 twice.
+        (np.array([[[255, 0, 0], [0, 255, 0]]]), 255 + 0.3 * 127.5),
+    ],
+)
+def test_colourfulness_by_hand(picture: np.ndarray, expected: float) -> None:
+    assert colourfulness(picture) == pytest.approx(expected)
+
+
+def test_colourfulness_of_nothing_and_of_something_else() -> None:
+    assert np.isnan(colourfulness(np.zeros((0, 4, 3))))
+    with pytest.raises(ValueError, match=r"\(height, width, 3\)"):
+        colourfulness(np.zeros((4, 4)))

@@ -9,21 +9,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from facecctv.build import examine, load_pipeline
+    from facecctv.build import (
+        colouriser,
+        enhancer,
+        examine,
+        face_colouriser,
+        face_enhancer,
+        load_pipeline,
+    )
     from facecctv.draw import outline
     from facecctv.errors import FaceCCTVError
     from facecctv.image import Picture, find, read
     from facecctv.pipeline import Pipeline
     from facecctv.settings import Settings
-    from facecctv.types import Body, Crop, Face, Image, Portrait, Pose, Quality, Use
+    from facecctv.types import (
+        Body,
+        Coloured,
+        Crop,
+        Drift,
+        Enhanced,
+        Face,
+        Image,
+        Portrait,
+        Pose,
+        Quality,
+        Use,
+    )
+    from facecctv.vision.colourise import ColouriseOptions
     from facecctv.vision.detect import DetectOptions
+    from facecctv.vision.enhance import EnhanceOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Body",
+    "Coloured",
+    "ColouriseOptions",
     "Crop",
     "DetectOptions",
+    "Drift",
+    "EnhanceOptions",
+    "Enhanced",
     "Face",
     "FaceCCTVError",
     "Image",
@@ -35,7 +61,11 @@ __all__ = [
     "Settings",
     "Use",
     "__version__",
+    "colouriser",
+    "enhancer",
     "examine",
+    "face_colouriser",
+    "face_enhancer",
     "find",
     "load_pipeline",
     "outline",
@@ -43,18 +73,28 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ColouriseOptions": "facecctv.vision.colourise",
     "DetectOptions": "facecctv.vision.detect",
+    "EnhanceOptions": "facecctv.vision.enhance",
     "FaceCCTVError": "facecctv.errors",
     "Picture": "facecctv.image",
     "Pipeline": "facecctv.pipeline",
     "Settings": "facecctv.settings",
+    "colouriser": "facecctv.build",
+    "enhancer": "facecctv.build",
     "examine": "facecctv.build",
+    "face_colouriser": "facecctv.build",
+    "face_enhancer": "facecctv.build",
     "find": "facecctv.image",
     "load_pipeline": "facecctv.build",
     "outline": "facecctv.draw",
     "read": "facecctv.image",
 } | dict.fromkeys(
-    ("Body", "Crop", "Face", "Image", "Portrait", "Pose", "Quality", "Use"), "facecctv.types"
+    (
+        *("Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
+        *("Image", "Portrait", "Pose", "Quality", "Use"),
+    ),
+    "facecctv.types",
 )
 
 

@@ -151,6 +151,13 @@ def _coloured(colourise: Colouriser, image: Image) -> Image:
     return colourise(image)
 
 
+def recogniser(
+    settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
+) -> Recogniser:
+    """The recogniser, or one of the user's own by path; read when first used."""
+    return Recogniser(session(settings, model), mirror=mirror)
+
+
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Detector | single.SingleFaceDetector:

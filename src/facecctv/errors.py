@@ -6,6 +6,13 @@ FaceCCTVError
 │   │   └── LimitError    readable, but larger than the limits in force
 │   ├── VideoError        not a readable video
 │   ├── SourceChanged     the file changed while it was worked on
+│   ├── FaceCountError    no face, or several, where exactly one is meant
+│   ├── WatchlistError    a watch-list file that is none, or damaged or changed
+│   │   ├── WrongKey      it does not open with this passphrase or key file
+│   │   └── WatchlistBusy another process holds it
+│   ├── EntryError        a person or row that a watch-list cannot take, or does not have
+│   ├── SightingsError    stored sightings that cannot be read, or do not fit
+│   ├── LogTampered       a search log that is not what was written
 │   └── LabelError        a label or data file that breaks its format
 ├── OutputError           a result could not be written (disk full, no permission, exists)
 ├── ModelError            a model file cannot be used
@@ -44,6 +51,34 @@ class VideoError(InputError):
 
 class SourceChanged(InputError):
     """The source's bytes are no longer those that were read: its result would be no evidence."""
+
+
+class FaceCountError(InputError):
+    """No face, or several, where exactly one is meant."""
+
+
+class WatchlistError(InputError):
+    """A watch-list file that is none, or was damaged or changed."""
+
+
+class WrongKey(WatchlistError):
+    """The watch-list does not open with this passphrase or key file."""
+
+
+class WatchlistBusy(WatchlistError):
+    """Another process holds the watch-list; nothing was changed."""
+
+
+class EntryError(InputError):
+    """A person or row that a watch-list cannot take, or does not have."""
+
+
+class SightingsError(InputError):
+    """Stored sightings that cannot be read, or that do not fit what is asked of them."""
+
+
+class LogTampered(InputError):
+    """A search log that is not what was written."""
 
 
 class LabelError(InputError):

@@ -6,11 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from facecctv.geometry import crop
-from facecctv.types import Coloured, Crop, Enhanced, Face, Image, Portrait, Quality, check_image
+from facecctv.types import (
+    Coloured,
+    Crop,
+    Decision,
+    Enhanced,
+    Face,
+    Floats,
+    Image,
+    Match,
+    Portrait,
+    Quality,
+    check_image,
+)
 
 Detect = Callable[[Image], Sequence[Face]]
 Assess = Callable[[Image, Face], Quality]
 Enhance = Callable[[Image, Sequence[Crop]], Sequence[Enhanced | None]]
+Embed = Callable[[Image, Sequence[Face]], Floats]
+"""(N, D) float32 of unit length, a row for each face."""
+Identify = Callable[[Portrait], tuple[tuple[Match, ...], Decision]]
+"""Sees a portrait with its embedding and quality."""
 Colourise = Callable[[Image, Sequence[Portrait]], Sequence[Coloured | None]]
 """Sees what was learnt so far, enhanced crops among it."""
 
@@ -26,6 +42,9 @@ class Pipeline:
     enhance: Enhance | None = None
     """Sees the original pixels, as all stages do but `colourise`."""
     colourise: Colourise | None = None
+    embed: Embed | None = None
+    identify: Identify | None = None
+    """Needs `embed`."""
 
     def image(self, image: Image) -> list[Portrait]:
         """Every face of an (H, W, 3) uint8 RGB picture, best first; an empty list when none."""
@@ -44,10 +63,27 @@ class Pipeline:
             )
             for part, better in zip(crops, enhanced, strict=True)
         ]
+        portraits = self._recognised(image, portraits)
         if self.colourise is None:
             return portraits
         coloured = self.colourise(image, portraits)
         return [
             replace(portrait, coloured=found)
             for portrait, found in zip(portraits, coloured, strict=True)
+        ]
+
+    def _recognised(self, image: Image, portraits: list[Portrait]) -> list[Portrait]:
+        if self.embed is None or not portraits:
+            return portraits
+        vectors = self.embed(image, [portrait.face for portrait in portraits])
+        known = [
+            replace(portrait, embedding=vector)
+            for portrait, vector in zip(portraits, vectors, strict=True)
+        ]
+        if self.identify is None:
+            return known
+        answers = [self.identify(portrait) for portrait in known]
+        return [
+            replace(portrait, candidates=candidates, decision=decision)
+            for portrait, (candidates, decision) in zip(known, answers, strict=True)
         ]

@@ -32,8 +32,6 @@ Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
 Component = Annotated[float, _rounded(6)]
 
-Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
-
 
 class _Model(BaseModel):
     model_config = ConfigDict(
@@ -194,7 +192,17 @@ class Candidate(_Model):
     similarity: Similarity
     false_match_rate: Rate
     """At this quality and gallery size."""
-    decision: Decision
+    decision: types.Decision
+
+    @classmethod
+    def of(cls, match: types.Match) -> Self:
+        """The same facts, rounded."""
+        return cls(
+            name=match.name,
+            similarity=match.similarity,
+            false_match_rate=match.false_match_rate,
+            decision=match.decision,
+        )
 
 
 class Face(_Model):
@@ -214,7 +222,7 @@ class Face(_Model):
     gender: Gender | None = None
     embedding: tuple[Component, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
-    decision: Decision | None = None
+    decision: types.Decision | None = None
 
     @classmethod
     def of(cls, face: types.Face) -> Self:
@@ -232,6 +240,12 @@ class Face(_Model):
             found["enhancement"] = Enhancement.of(portrait.enhanced)
         if portrait.coloured is not None:
             found["colour"] = Colour.of_coloured(portrait.coloured)
+        if portrait.embedding is not None:
+            found["embedding"] = tuple(round(float(value), 6) for value in portrait.embedding)
+        if portrait.candidates is not None:
+            found["candidates"] = tuple(Candidate.of(match) for match in portrait.candidates)
+        if portrait.decision is not None:
+            found["decision"] = portrait.decision
         return cls.of(portrait.face).model_copy(update=found)
 
 
@@ -302,6 +316,20 @@ class Result(_Model):
             bodies=None if bodies is None else tuple(Body.of(body) for body in bodies),
             files=files,
         )
+
+
+class Verification(_Model):
+    """Whether two pictures show one person."""
+
+    a: Result
+    """With the one face that was compared."""
+    b: Result
+    similarity: Similarity
+    false_match_rate: Rate
+    """How often different people are at least so alike, at this quality."""
+    log10_likelihood_ratio: Measure
+    """Base-10 logarithm: how much likelier so if one person, than if two."""
+    decision: types.Decision
 
 
 class Error(_Model):

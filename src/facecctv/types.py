@@ -21,6 +21,9 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Use = Literal["presence", "observation", "recognition", "identification"]
 """What a face is good enough for, after the four grades of EN/IEC 62676-4."""
 
+Decision = Literal["match", "no_match", "inconclusive", "insufficient_quality"]
+"""What a comparison of faces comes to; nobody is matched for being nearest."""
+
 StepClass = Literal["geometric", "photometric", "multi_frame", "learned", "generative"]
 """How far what comes out of a step departs from the pixels that went in."""
 
@@ -234,6 +237,18 @@ class Coloured:
         check_image(self.image)
 
 
+@dataclass(frozen=True)
+class Match:
+    """Somebody of a watch-list or of the sightings who may be this person."""
+
+    name: str
+    similarity: float
+    """-1..1, higher for the same person."""
+    false_match_rate: float
+    """0..1, at this quality and gallery size."""
+    decision: Decision
+
+
 @dataclass(frozen=True, eq=False)
 class Portrait:
     """All that was learnt about one face; what was not asked for is None."""
@@ -244,3 +259,9 @@ class Portrait:
     """Of the original pixels, never of enhanced ones."""
     enhanced: Enhanced | None = None
     coloured: Coloured | None = None
+    embedding: Floats | None = None
+    """(D,) float32, unit length; of the original pixels."""
+    candidates: tuple[Match, ...] | None = None
+    """Who it may be, most similar first."""
+    decision: Decision | None = None
+    """What the search for this face comes to."""

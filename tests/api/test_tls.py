@@ -1,6 +1,5 @@
 """A server in a process of its own, as users start it: what it speaks and to whom."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -18,44 +17,11 @@ import pytest
 from facecctv.api.tls import SUITES, Certificate, automatic, context
 from facecctv.cli.serve import _encrypted
 from facecctv.errors import InputError, SettingError
+from tests.api.programs import served
 
 OPENSSL = shutil.which("openssl")
 SSLYZE = os.environ.get("FACECCTV_SSLYZE")
 """The program, in an environment of its own: its licence is the AGPL, so it is no dependency."""
-
-
-@contextlib.contextmanager
-def served(folder, *arguments):
-    """`facecctv serve` on a free port; gives the port and what it printed before."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "OPENSSL_CONF"}
-    environment |= {"XDG_DATA_HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "facecctv", "serve", "--port", str(port), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        try:
-            said = ""
-            while "FaceCCTV at" not in said:
-                line = process.stdout.readline()
-                assert line, process.stderr.read()
-                said += line
-            for _ in range(600):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=10).close()
-                    break
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.1)
-                    pytest.fail(process.stderr.read())
-            yield port, said
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,23 @@ test.each(LOOKS)('every page on %s', async (look, viewport, colorScheme) => {
   await visit.close();
 });
 
+test('every page fits a phone in German too, whose words are longer', async () => {
+  const visit = await Visit.open(browser, { viewport: PHONE });
+  await visit.page.addInitScript(
+    (saved) => {
+      localStorage.setItem('facecctv.settings', saved);
+    },
+    JSON.stringify({ language: 'de' }),
+  );
+  await visit.go();
+  for (const page of PAGES) {
+    await visit.go(page === 'home' ? '#/' : `#/${page}`);
+    expect(await visit.page.evaluate(() => document.documentElement.lang)).toBe('de');
+    await visit.fits();
+  }
+  await visit.close();
+});
+
 test('the menu has only what the server can do', async () => {
   const visit = await Visit.open(browser);
   await visit.go();

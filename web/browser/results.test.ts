@@ -1,4 +1,5 @@
 import { unzipSync } from 'fflate';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Browser, BrowserContextOptions, Download } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -130,6 +131,7 @@ test('a face is added by mouse, and by keys', async () => {
   const visit = await visitor();
   await withScene(visit);
   const before = await visit.page.getByTestId('card').count();
+  const answered = visit.page.waitForResponse(/\/v1\/examine/);
   await visit.page.getByRole('button', { name: 'Add a face by hand' }).click();
   const stage = visit.page.getByRole('application');
   await visit.accessible();
@@ -139,8 +141,18 @@ test('a face is added by mouse, and by keys', async () => {
   await visit.page.mouse.down();
   await visit.page.mouse.move(frame.x + 70, frame.y + 90, { steps: 4 });
   await visit.page.mouse.up();
-  await visit.page.getByText(/The server sees no face there|A face was found/).waitFor();
-  expect(await visit.page.getByTestId('card').count()).toBe(before + 1);
+  await visit.page.getByText('The server sees no face there').waitFor();
+  const { sha256, faces } = await (await answered).json();
+  const whole = createHash('sha256').update(await visit.scene());
+  expect(sha256).toBe(whole.digest('hex'));
+  expect(faces).toHaveLength(1);
+  expect(faces[0].landmarks_from).toBe('average');
+  const cards = visit.page.getByTestId('card');
+  expect(await cards.count()).toBe(before + 1);
+  const added = cards.filter({ hasText: 'Added by hand' });
+  expect(await added.getByText('Certainty').count()).toBe(0);
+  const crop = added.getByRole('img');
+  expect(await crop.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(8);
 
   await visit.page.getByRole('button', { name: 'Add a face by hand' }).click();
   await visit.page.getByTestId('draft').waitFor();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { between, grown, iou, matched, type Area } from '../src/lib/picture/geometry';
+import { between, iou, matched, type Area } from '../src/lib/picture/geometry';
 
 const area = (x_min: number, y_min: number, x_max: number, y_max: number): Area => ({
   x_min,
@@ -23,11 +23,6 @@ test.each([
 test('a box may be drawn from any corner and ends at the picture', () => {
   expect(between({ x: 30, y: 40 }, { x: 10, y: 20 }, SIZE)).toEqual(area(10, 20, 30, 40));
   expect(between({ x: -5, y: 40 }, { x: 120, y: 70 }, SIZE)).toEqual(area(0, 40, 100, 50));
-});
-
-test('a grown box has whole pixels and stays inside', () => {
-  expect(grown(area(10, 10, 20, 30), 0.25, SIZE)).toEqual(area(7, 5, 23, 35));
-  expect(grown(area(90, 0, 100, 50), 1, SIZE)).toEqual(area(80, 0, 100, 50));
 });
 
 test('one found box counts for one known face only', () => {

@@ -49,11 +49,10 @@ test.each([
 ])('the file name %j is saved as %j', (name, stem) => expect(stemOf(name)).toBe(stem));
 
 test('faces are sorted and filtered without losing any', () => {
-  const entry = (x: number, height: number, excluded = false) => ({
-    box: { x_min: x, y_min: 0, x_max: x + 1, y_max: height },
-    face: null,
-    excluded,
-  });
+  const entry = (x: number, height: number, excluded = false) => {
+    const box = { x_min: x, y_min: 0, x_max: x + 1, y_max: height, probability: 0.5 };
+    return { box, face: { box, landmarks: [] }, excluded };
+  };
   const entries = [entry(5, 10), entry(1, 30), entry(9, 20, true)];
   const heights = (list: typeof entries) => list.map(({ box }) => box.y_max);
   expect(heights(chosen(entries, 'all', 'quality'))).toEqual([10, 30, 20]);

@@ -32,6 +32,13 @@ COMMANDS = {
         "facecctv.cli.colourise:colourise",
         "Give grey pictures colour, which is an estimate.",
     ),
+    "embed": ("facecctv.cli.embed:embed", "Turn faces into numbers that can be compared."),
+    "verify": ("facecctv.cli.verify:verify", "Say whether two pictures show one person."),
+    "search": ("facecctv.cli.search:search", "Say who of a watch-list a face may be, if anyone."),
+    "watchlist": (
+        "facecctv.cli.watchlist:watchlist",
+        "Keep people to be looked for, sealed: add, list, remove, export, rekey.",
+    ),
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),
     "data": (

@@ -27,10 +27,10 @@ def colourise(
     quality: processing.Quality = 92,
     debug: options.Debug = False,
 ) -> int:
-    """Give grey pictures colour. It is an estimate, and the results say so.
+    """Give grey pictures colour, which is an estimate.
 
-    Writes OUT/NAME-colourised.png, and beside it a record: NAME-colourised.png.json. To enhance
-    first: facecctv enhance --steps enhance:x4,colourise
+    The results say so. Writes OUT/NAME-colourised.png, and beside it a record of what was done:
+    NAME-colourised.png.json. To enhance first: facecctv enhance --steps enhance:x4,colourise
     """
     chain = Chain((Colourise(saturation=saturation, force=force),))
     where = Path("facecctv-colourised") if out is None else out

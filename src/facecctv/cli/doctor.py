@@ -42,7 +42,7 @@ LIBRARIES = {
 
 EXTRAS = {
     "demo": ("skimage",),
-    "serve": ("fastapi", "uvicorn", "multipart", "cryptography"),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "cryptography"),
     "desktop": ("webview",),
     "learn": ("torch", "keras", "albumentations", "sklearn", "pandas", "matplotlib"),
 }

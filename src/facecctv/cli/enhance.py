@@ -52,7 +52,7 @@ def enhance(
     quality: processing.Quality = 92,
     debug: options.Debug = False,
 ) -> int:
-    """Enlarge pictures and take blur and noise away; or put them through steps of your own.
+    """Enlarge pictures, take blur and noise away, or put them through steps of your own.
 
     Writes OUT/NAME-enhanced.png, and beside it a record of what was done: NAME-enhanced.png.json.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,9 @@ from typing import Annotated
 import typer
 
 from facecctv import build
-from facecctv.cli import evaluate_taught
+from facecctv.cli import evaluate_pictures, evaluate_taught
 from facecctv.cli.batch import counter
+from facecctv.cli.tables import aligned
 from facecctv.errors import InputError, OutputError, SettingError
 from facecctv.image import Limits, encode, shown, write_atomic
 from facecctv.learn import plots
@@ -53,6 +53,8 @@ def evaluate() -> None:
 
 app.command()(evaluate_taught.taught)
 app.command()(evaluate_taught.pair)
+app.command()(evaluate_pictures.enhancer)
+app.command()(evaluate_pictures.colouriser)
 
 
 @app.command()
@@ -191,7 +193,7 @@ def table(report: DetectorReport) -> str:
         ],
         *([part.name, *_points(part)] for part in parts),
     ]
-    blocks = [heading, _aligned(first), _aligned(points)]
+    blocks = [heading, aligned(first), aligned(points)]
     for part in parts:
         blocks += _worst(part)
     return "\n\n".join(blocks)
@@ -216,17 +218,6 @@ def _points(part: ConditionReport) -> list[str]:
     return [*cells, f"{100 * error:.1f} % of eyes" if math.isfinite(error) else "-"]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """First column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
 def _worst(part: ConditionReport) -> list[str]:
     blocks = []
     for title, cases in (("missed", part.misses), ("false alarms", part.false_alarms)):
@@ -236,5 +227,5 @@ def _worst(part: ConditionReport) -> list[str]:
                 [f"  {printable(case.image)}", f"{case.score:.2f}", *(f"{v:.0f}" for v in case.box)]
                 for case in cases
             ]
-            blocks.append(_aligned(rows))
+            blocks.append(aligned(rows))
     return blocks

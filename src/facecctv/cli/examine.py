@@ -46,10 +46,10 @@ def examine(
     found = options.sources(inputs, out)
     settings = options.environment()
     more = improve.stages(settings, enhance, colourise, forensic)
-    if more.note:
-        print(more.note, file=sys.stderr)
     detector = build.detector(settings, how, model)
     _ = detector.card  # a model that cannot be used is no fault of any input
+    if more.note:
+        print(more.note, file=sys.stderr)
     pipeline = build.examination(detector, more.enhance, more.colourise)
     with outputs.workshop(out) as workshop:
         guessed = landmarks_from(detector.card)

@@ -89,7 +89,7 @@ def _enhancer(
         return build.face_enhancer(settings, 4, below=SMALL), ""
     except ModelNotFound:
         name = build.enhancer_name(4)
-        return None, f"Faces are not enhanced: no model {name} is installed (--enhance off: fine)."
+        return None, f"Faces are not enhanced: the model {name} is not installed."
 
 
 def write(path: Path, portraits: Sequence[Portrait], sha256: str) -> dict[str, list[str]]:
@@ -125,7 +125,7 @@ def enhanced_words(enhanced: Enhanced) -> dict[str, str]:
     if enhanced.luminance_only:
         how += ", luminance only"
     step = f"enhanced ({enhanced.origin.step}), {how}, by {_model(enhanced.origin)}"
-    return {"Processing": step, "Identity": drift_words(enhanced.drift)}
+    return {"Processing": step, "Drift": drift_words(enhanced.drift)}
 
 
 def coloured_words(portrait: Portrait, coloured: Coloured) -> dict[str, str]:
@@ -142,13 +142,13 @@ def _model(origin: Origin) -> str:
 
 
 def drift_words(drift: Drift | schema.Drift) -> str:
-    """The verdict in one line."""
+    """Whether it still is the same person, in one line."""
     if drift.similarity is None or drift.limit is None:
-        return "unknown whether it still looks like the same person"
+        return "identity unknown: too small to tell, or nothing to tell by"
     figures = f"similarity {drift.similarity:.2f}, limit {drift.limit:.2f}"
     if drift.verdict == "kept":
-        return f"kept ({figures})"
-    return f"drifted ({figures}): may look like somebody else"
+        return f"identity kept ({figures})"
+    return f"identity drifted ({figures}): may look like somebody else"
 
 
 def _changes(portrait: Portrait, better: Enhanced) -> Image:
@@ -206,18 +206,22 @@ def _before(number: int, portrait: Portrait) -> Cell:
 def _enhanced_cell(number: int, portrait: Portrait) -> Cell:
     better = portrait.enhanced
     if better is None:
-        return Cell(_crop(portrait), f"{number}  Not enhanced", (), GREY)
-    words = textwrap.wrap(f"Identity {drift_words(better.drift)}", _LINE)
-    title = f"{number}  Enhanced ({better.origin.step})"
+        return _left_alone(number, portrait)
+    words = textwrap.wrap(drift_words(better.drift), _LINE)
+    title = f"{number}  Enhanced, {better.origin.step}"
     return Cell(better.image, title, tuple(words), DRIFT_COLOURS[better.drift.verdict])
 
 
 def _change_cell(number: int, portrait: Portrait) -> Cell:
     better = portrait.enhanced
     if better is None:
-        return Cell(_crop(portrait), f"{number}  Not enhanced", (), GREY)
+        return _left_alone(number, portrait)
     lines = ("grey is no change;", f"{CHANGE_GAIN:.0f} levels stand for one")
     return Cell(_changes(portrait, better), f"{number}  What was added", lines, GREY)
+
+
+def _left_alone(number: int, portrait: Portrait) -> Cell:
+    return Cell(_crop(portrait), f"{number}  Not enhanced", ("large enough as it is",), GREY)
 
 
 def _coloured_cell(number: int, portrait: Portrait) -> Cell:
@@ -225,5 +229,5 @@ def _coloured_cell(number: int, portrait: Portrait) -> Cell:
     if coloured is None:
         return Cell(_crop(portrait), f"{number}  Not coloured", (), GREY)
     of = "of the enhanced face" if coloured.of == "enhanced" else "of its own pixels"
-    lines = (f"({coloured.origin.step}) {of}",)
+    lines = (coloured.origin.step, of)
     return Cell(coloured.image, f"{number}  {ESTIMATED.capitalize()}", lines, BLUE)

@@ -34,9 +34,10 @@ grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
 li{display:flex;gap:.75rem;border:1px solid var(--line);border-radius:.5rem;padding:.6rem}
 li img{width:6rem;height:6rem;object-fit:contain;background:#0003;border-radius:.25rem;
 image-rendering:pixelated;flex:none}
-figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:6rem}
-.views{display:flex;flex-wrap:wrap;gap:.5rem;align-content:start}li:has(figure+figure){
-grid-column:span 2}li .views img.made{image-rendering:auto}
+.views{display:flex;flex-wrap:wrap;gap:.5rem;align-content:start}
+figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:11rem}
+li:has(figure+figure){grid-column:1/-1;flex-wrap:wrap}li>div+div{flex:1 1 9rem}
+li:has(figure+figure) img{width:11rem;height:11rem}li img.made{image-rendering:auto}
 .kept{color:var(--good)}.unknown{color:var(--fair)}.drifted{color:var(--poor);font-weight:600}
 .grade{font-weight:600}.identification,.recognition{color:var(--good)}
 .observation{color:var(--fair)}.presence{color:var(--poor)}.unusable{color:var(--none)}
@@ -46,6 +47,9 @@ _NOTE = (
     "Faces can be missed and things can be mistaken for faces: look at the picture. "
     "Enhanced pixels are estimated and colour is a guess: judge persons by what was recorded."
 )
+
+_MADE = ' class="made"'
+"""Marks pictures that were not recorded: the browser may smooth them."""
 
 
 def render(out: Path) -> str:
@@ -121,20 +125,20 @@ def _card(at: str, number: int, face: Face) -> str:
 def _views(at: str, number: int, face: Face) -> Iterator[str]:
     """The face as recorded and what was made of it, all at one size."""
     name = f"face-{number:02}.png"
-    yield _figure(f"{at}/crops/{name}", f"Face {number}", "as recorded", "")
+    yield _figure(f"{at}/crops/{name}", f"Face {number}", "as recorded")
     if face.enhancement is not None:
         how = f"enhanced x{face.enhancement.scale} ({face.enhancement.step})"
-        yield _figure(f"{at}/enhanced/{name}", f"Face {number}, enhanced", how, "made")
+        yield _figure(f"{at}/enhanced/{name}", f"Face {number}, enhanced", how, _MADE)
         added = "what was added; grey is nothing"
-        yield _figure(f"{at}/changes/{name}", f"Face {number}, changes", added, "made")
+        yield _figure(f"{at}/changes/{name}", f"Face {number}, changes", added, _MADE)
     if face.colour is not None:
         made = f"Face {number}, coloured"
-        yield _figure(f"{at}/coloured/{name}", made, ESTIMATED, "made")
+        yield _figure(f"{at}/coloured/{name}", made, ESTIMATED, _MADE)
 
 
-def _figure(link: str, alternative: str, caption: str, kind: str) -> str:
+def _figure(link: str, alternative: str, caption: str, kind: str = "") -> str:
     return (
-        f'<figure><a href="{link}"><img class="{kind}" src="{link}" loading="lazy"\n'
+        f'<figure><a href="{link}"><img{kind} src="{link}" loading="lazy"\n'
         f'alt="{alternative}"></a><figcaption>{escape(caption)}</figcaption></figure>'
     )
 
@@ -144,7 +148,7 @@ def _drift(face: Face) -> str:
         return ""
     drift = face.enhancement.drift
     words = escape(drift_words(drift))
-    return f'\n<p class="dim">Enhanced, identity <span class="{drift.verdict}">{words}</span></p>'
+    return f'\n<p class="dim">Enhanced: <span class="{drift.verdict}">{words}</span></p>'
 
 
 def _link(folder: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from facecctv import build
+from facecctv import __version__, build
 from facecctv.cli import batch, options, outputs
 from facecctv.errors import LimitError, SettingError
 from facecctv.evidence.provenance import Output, Record, embedded, marks, versions
@@ -236,7 +236,7 @@ class _Job:
         picture: Picture,
         kept: Carried | None = None,
     ) -> Output:
-        words = embedded(picture.sha256, self._process.steps)
+        words = embedded(picture.sha256, self._process.steps, __version__)
         if kept is None:
             words |= {"Shows": "what processing changed: middle grey is no change"}
             data = encode(image, format, metadata=words)
@@ -262,6 +262,6 @@ class _Job:
             output=made[0],
             change_map=made[1] if len(made) > 1 else None,
             steps=steps,
-            versions=versions(steps),
+            versions=versions(steps, __version__),
             **marks(steps),
         )

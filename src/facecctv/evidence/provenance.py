@@ -12,7 +12,6 @@ import numpy as np
 import PIL
 from pydantic import BaseModel, ConfigDict, Field
 
-from facecctv import __version__
 from facecctv.evidence.steps import Step
 
 COLOUR_MARK = "colour is estimated by a model, not recorded by the camera"
@@ -78,25 +77,25 @@ def marks(steps: Sequence[Step]) -> dict[str, str]:
     return found
 
 
-def embedded(sha256: str, steps: Sequence[Step]) -> dict[str, str]:
+def embedded(sha256: str, steps: Sequence[Step], version: str) -> dict[str, str]:
     """What is written into a processed picture's file; no path, which may tell more than it should.
 
-    `sha256` is that of the source's bytes.
+    `sha256` is that of the source's bytes, `version` this program's.
     """
     done = [step.model_dump(mode="json", exclude_none=True) for step in steps]
     titled = {key.capitalize(): value for key, value in marks(steps).items()}
     return {
-        "Software": f"FaceCCTV {__version__}",
+        "Software": f"FaceCCTV {version}",
         "Source SHA-256": sha256,
         "Steps": json.dumps(done, ensure_ascii=False, separators=(",", ":")),
         **titled,
     }
 
 
-def versions(steps: Sequence[Step]) -> dict[str, str]:
-    """Of all that has a say in the bytes of the result of these steps."""
+def versions(steps: Sequence[Step], version: str) -> dict[str, str]:
+    """Of all that has a say in the result of these steps; `version` is this program's."""
     found = {
-        "facecctv": __version__,
+        "facecctv": version,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,

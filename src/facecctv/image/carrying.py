@@ -32,7 +32,9 @@ _LEFT = frozenset(
 )
 """Of the directory of the exposure: what is true of the old file's pixels alone."""
 _LONGEST = 4096
-"""Bytes of one value: all of them have to fit a segment of 64 KiB."""
+"""Bytes of one value."""
+_ROOM = 8192
+"""Bytes of one directory: all three and what we say have to fit a JPEG segment of 64 KiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,25 +88,33 @@ def carried(data: bytes | bytearray, limits: Limits | None = None) -> Carried:
             said = block.get(_Base.ImageDescription, "")
         except BROKEN:
             return Carried({}, {}, {}, "", profile, dpi, (*notes, "EXIF unreadable: not kept"))
-    parts = [_writable(part) for part in (first, exposure, place)]
+    parts = [
+        _writable(first, None),
+        _writable(exposure, _IFD.Exif),
+        _writable(place, _IFD.GPSInfo),
+    ]
     if [len(part) for part in parts] != [len(first), len(exposure), len(place)]:
         notes.append("EXIF kept in part")
     description = said[:_LONGEST] if isinstance(said, str) else ""
     return Carried(parts[0], parts[1], parts[2], description, profile, dpi, tuple(notes))
 
 
-def _writable(values: dict[int, Any]) -> dict[int, Any]:
-    """The values that can be written again, judged one by one."""
-    kept = {}
+def _writable(values: dict[int, Any], directory: int | None) -> dict[int, Any]:
+    """The values that can be written again, judged one by one, as many as there is room for."""
+    kept, room = {}, _ROOM
     for tag, value in values.items():
         block = PIL.Image.Exif()
-        block[tag] = value
+        if directory is None:
+            block[tag] = value
+        else:
+            block[directory] = {tag: value}
         try:
-            fits = len(block.tobytes()) <= _LONGEST
+            size = len(block.tobytes())
         except BROKEN:
             continue
-        if fits:
+        if size <= min(_LONGEST, room):
             kept[tag] = value
+            room -= size
     return kept
 
 

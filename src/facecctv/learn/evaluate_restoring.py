@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import numpy as np
 
 from facecctv import metrics
 from facecctv.geometry import align
-from facecctv.learn.data.degrade import night
 from facecctv.learn.data.detection import Sample, load_faces, load_identities, load_scenes
 from facecctv.learn.data.restore import bicubic, standard_small
-from facecctv.types import Floats, Image
+from facecctv.types import Face, Floats, Image
 
 Restore = Callable[[Image], Image]
 Embed = Callable[[Sequence[Image]], Floats]
@@ -28,8 +27,11 @@ class Sharp:
     """One face picture to be made small and recovered."""
 
     image: Image
-    landmarks: Floats
-    """(5, 2) float32 pixels."""
+    """(H, W, 3) uint8 RGB, sides divisible by the scale."""
+    landmarks: Floats | None
+    """(5, 2) float32 pixels; None where no face is known: identity is then not measured."""
+    name: str = ""
+    """Of the picture it comes from."""
 
 
 def sharp_faces(data: Path, scale: int, low: float, high: float, most: int = 300) -> list[Sharp]:
@@ -50,6 +52,25 @@ def sharp_faces(data: Path, scale: int, low: float, high: float, most: int = 300
     return found[::step][:most]
 
 
+def sharp_pictures(
+    images: Iterable[Image], scale: int, detect: Callable[[Image], Sequence[Face]]
+) -> list[Sharp]:
+    """Whole pictures, their sides cut to multiples of the scale; the largest found face counts."""
+    found = []
+    for image in images:
+        height, width = (side // scale * scale for side in image.shape[:2])
+        if min(height, width) < LEAST_SIDE * scale:
+            continue
+        part = np.ascontiguousarray(image[:height, :width])
+        faces = sorted(detect(part), key=lambda face: -face.height)
+        found.append(Sharp(part, faces[0].landmarks if faces else None))
+    return found
+
+
+LEAST_SIDE = 12
+"""Pixels of the small picture: smaller ones cannot be measured (SSIM looks at 11 of the large)."""
+
+
 def _with_large(data: Path, least: float) -> list[Sample]:
     faces = load_faces(data / "faces", "val", trust_all=True)
     return [s for s in faces if (np.append(s.boxes[:, 3] - s.boxes[:, 1], 0)).max() >= least]
@@ -66,7 +87,7 @@ def _scaled(sample: Sample, index: int, factor: float, scale: int) -> Sharp:
     image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     ratio = np.array([size[0] / part.shape[1], size[1] / part.shape[0]])
     landmarks = (sample.landmarks[index] - (left, top)) * ratio
-    return Sharp(image, landmarks.astype(np.float32))
+    return Sharp(image, landmarks.astype(np.float32), sample.name)
 
 
 def luma(image: Image) -> Floats:
@@ -128,12 +149,12 @@ def score_restoration(
                 *(metrics.ssim(y[0], other) for other in y[1:]),
             ]
         )
-        if embed:
+        if face.landmarks is not None:
             for square, picture in zip(squares, (truth, restored, plain), strict=True):
                 square.append(align(picture, face.landmarks))
     means = np.mean(rows, axis=0)
     similarity = [float("nan")] * 3
-    if embed:
+    if embed and squares[0]:
         true, ours, theirs = (_embedded(embed, square) for square in squares)
         with_ours, with_theirs = (true * ours).sum(axis=1), (true * theirs).sum(axis=1)
         lowered = float((with_ours < with_theirs).mean())
@@ -194,8 +215,3 @@ def colour_sets(data: Path, most: int = 300) -> dict[str, list[Image]]:
     scenes = [sample.image for sample in load_scenes(data / "scenes", "val")]
     step = max(1, len(people) // most)
     return {"faces": people[::step][:most], "scenes": scenes}
-
-
-def infra_red(image: Image, number: int) -> Image:
-    """Grey as an infra-red camera sees it; the number is the seed."""
-    return night(image, np.random.default_rng(number), 0.5)

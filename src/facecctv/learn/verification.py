@@ -78,6 +78,8 @@ class SizeReport:
     """One probe size."""
 
     height: int | None
+    heights: Floats
+    """(N,) of the worse face of each pair, pixels."""
     similarities: Floats
     eer: float
     tar: dict[float, float]
@@ -101,6 +103,7 @@ def evaluate_embedder(
     person = {row["image"]: int(row["identity"]) for row in rows}
     loaded = list(samples)
     pairs = draw_pairs([person[sample.name] for sample in loaded], count)
+    stored = np.array([sample.boxes[0, 3] - sample.boxes[0, 1] for sample in loaded])
     clean = _embed_all(embed, loaded)
     reports = []
     for size in sizes:
@@ -111,15 +114,20 @@ def evaluate_embedder(
                 for number, sample in enumerate(loaded)
             ]
             probes = _embed_all(embed, small)
-        reports.append(_report(size, pairs, clean, probes))
+        heights = np.minimum(stored[pairs.first], stored[pairs.second])
+        if size is not None:
+            heights = np.minimum(stored[pairs.first], np.minimum(stored[pairs.second], size))
+        similarities = (clean[pairs.first] * probes[pairs.second]).sum(axis=1)
+        reports.append(_report(size, heights, similarities, pairs.same))
     return pairs, reports
 
 
-def _report(size: int | None, pairs: FacePairs, clean: Floats, probes: Floats) -> SizeReport:
-    similarities = (clean[pairs.first] * probes[pairs.second]).sum(axis=1)
-    labels = pairs.same.astype(int)
+def _report(
+    size: int | None, heights: Floats, similarities: Floats, same: np.ndarray
+) -> SizeReport:
+    labels = same.astype(int)
     tar = {far: metrics.tar_at_far(similarities, labels, far)[0] for far in (1e-2, 1e-3)}
-    return SizeReport(size, similarities, metrics.eer(similarities, labels), tar)
+    return SizeReport(size, heights, similarities, metrics.eer(similarities, labels), tar)
 
 
 def _embed_all(embed: Embed, samples: Sequence[Sample]) -> Floats:

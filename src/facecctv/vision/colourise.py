@@ -31,7 +31,7 @@ GREY_SIDE = 256
 """Longer side, pixels, at which a picture is judged: noise of single pixels averages out."""
 GREY_CHROMA = 6.0
 """Grey levels of chroma beside the tint, from which a place counts as coloured."""
-GREY_SHARE = 0.005
+GREY_SHARE = 0.01
 """Share of coloured places from which a picture counts as coloured."""
 GREY_SLOPE = 0.3
 """Steepest change of chroma with luma that a tint explains."""
@@ -62,7 +62,7 @@ def is_grey(image: Image) -> bool:
 
     Chroma noise of JPEG and sensors is averaged out. The tint of infra-red light and of toned
     pictures, which is constant or grows with brightness, counts as grey. So does a coloured spot,
-    such as a time stamp, on less than half a per cent of the picture. Black and white say nothing.
+    such as a time stamp, on less than one per cent of the picture. Black and white say nothing.
     """
     rows, columns = check_image(image).shape[:2]
     scale = min(1.0, GREY_SIDE / max(rows, columns))
@@ -108,7 +108,7 @@ class Colouriser:
         """The model's own account of itself."""
         card = self._session.card
         if card.task != TASK:
-            raise ModelError(f"{card.name} is a {card.task}, not a {TASK}")
+            raise ModelError(f"{card.name} is no {TASK} but for the task {card.task}")
         return card
 
     def __call__(self, image: Image) -> Image:
@@ -246,7 +246,7 @@ class FaceColouriser:
     colouriser: Colouriser
     origin: Origin
     only_grey: bool = True
-    """Leaves pictures alone that have colour."""
+    """Leaves pictures and faces alone that have colour."""
 
     def __call__(self, image: Image, portraits: Sequence[Portrait]) -> list[Coloured | None]:
         """One for each portrait of a picture (H, W, 3); None where there is nothing to colour."""
@@ -255,10 +255,10 @@ class FaceColouriser:
         return [self._coloured(portrait) for portrait in portraits]
 
     def _coloured(self, portrait: Portrait) -> Coloured | None:
-        saturation = self.colouriser.options.saturation
-        if portrait.enhanced is not None:
-            picture = self.colouriser(portrait.enhanced.image)
-            return Coloured(picture, self.origin, saturation, "enhanced")
-        if portrait.crop is None:
+        crop, better = portrait.crop, portrait.enhanced
+        # A face may be the one coloured thing in a grey corridor.
+        if crop is None or (self.only_grey and not is_grey(crop.image)):
             return None
-        return Coloured(self.colouriser(portrait.crop.image), self.origin, saturation, "crop")
+        picture = self.colouriser(crop.image if better is None else better.image)
+        saturation = self.colouriser.options.saturation
+        return Coloured(picture, self.origin, saturation, "crop" if better is None else "enhanced")

@@ -33,7 +33,7 @@ Area: TypeAlias = tuple[int, int, int, int]
 LARGEST_TILE = 512
 """Side in pixels: larger ones are no faster."""
 BYTES_PER_PIXEL = 2048
-"""Working memory of a run for each pixel that goes in, about: sets the size of tiles."""
+"""Working memory for each pixel of a tile: at x4 about 900 in the network, then its floats."""
 MOST_BYTES = 512 * 2**20
 """Of working memory for one tile, however much is free."""
 _CUBIC_REACH = 2
@@ -76,7 +76,7 @@ class Enhancer:
         """The model's own account of itself."""
         card = self._session.card
         if card.task != TASK:
-            raise ModelError(f"{card.name} is a {card.task}, not an {TASK}")
+            raise ModelError(f"{card.name} is no {TASK} but for the task {card.task}")
         return card
 
     @property
@@ -97,8 +97,8 @@ class Enhancer:
     def __call__(self, image: Image, luminance_only: bool | None = None) -> Image:
         """(H, W, 3) uint8 RGB of any size -> (scale * H, scale * W, 3) uint8 RGB.
 
-        `luminance_only` None leaves the choice to the options; a part of a picture is told what
-        holds for the whole. Raises LimitError where memory does not suffice, in tiles of any size.
+        `luminance_only` None leaves the choice to the options, and with `auto` to this picture.
+        Raises LimitError where memory does not suffice, in tiles of any size.
         """
         rows, columns = check_image(image).shape[:2]
         scale = self.scale
@@ -157,19 +157,21 @@ def enhance_crop(
     """The pixels of a crop enhanced: (scale * h, scale * w, 3) uint8 RGB.
 
     The picture (H, W, 3) is the one that the crop was cut from: what lies around the crop has a
-    say in its pixels. `luminance_only` None decides by the whole picture.
+    say in its pixels. `luminance_only` None decides by the crop: of several views
+    in one picture some may be grey.
     """
     rows, columns = crop.image.shape[:2]
     if luminance_only is None:
-        luminance_only = enhancer.luminance_only(image)
+        luminance_only = enhancer.luminance_only(crop.image)
     area = (crop.x, crop.y, crop.x + columns, crop.y + rows)
     return _enhance_area(image, area, enhancer, luminance_only)
 
 
 def _enhance_area(image: Image, area: Area, enhancer: Enhancer, grey: bool) -> Image:
     x1, y1, x2, y2 = area
-    reach, scale = enhancer.reach, enhancer.scale
-    left, top = max(0, x1 - reach), max(0, y1 - reach)
+    reach, scale, multiple = enhancer.reach, enhancer.scale, enhancer.card.input.multiple_of
+    # From a multiple on, the network's grid lies as it does in the whole picture.
+    left, top = (max(0, start - reach) // multiple * multiple for start in (x1, y1))
     found = enhancer(image[top : y2 + reach, left : x2 + reach], grey)
     x, y = (x1 - left) * scale, (y1 - top) * scale
     return found[y : y + (y2 - y1) * scale, x : x + (x2 - x1) * scale].copy()
@@ -185,11 +187,11 @@ def enhance_faces(
     pixels twice, and they are simply laid over one another.
     """
     rows, columns = check_image(image).shape[:2]
-    scale, grey = enhancer.scale, enhancer.luminance_only(image)
+    scale = enhancer.scale
     result = resize(image, columns * scale, rows * scale)
     for face in faces:
         part = cut(image, face, margin)
-        patch = enhance_crop(image, part, enhancer, grey)
+        patch = enhance_crop(image, part, enhancer)
         right, bottom = part.x + part.image.shape[1], part.y + part.image.shape[0]
         # At the picture's edge there is nothing to fade into.
         width = max(1, round(min(face.width, face.height) * margin * 0.75)) * scale
@@ -215,25 +217,22 @@ class FaceEnhancer:
     def __call__(self, image: Image, crops: Sequence[Crop]) -> list[Enhanced | None]:
         """One for each crop of a picture (H, W, 3); None for faces that are large enough."""
         wanted = [crop for crop in crops if crop.face.height < self.below]
-        if not wanted:
-            return [None] * len(crops)
-        grey = self.enhancer.luminance_only(image)
-        pictures = [enhance_crop(image, crop, self.enhancer, grey) for crop in wanted]
-        drifts = self._drifts(wanted, pictures)
-        made = iter(
-            [
-                self._enhanced(picture, drift, grey)
-                for picture, drift in zip(pictures, drifts, strict=True)
-            ]
-        )
+        made = iter(self._all(image, wanted))
         return [next(made) if crop.face.height < self.below else None for crop in crops]
 
-    def _drifts(self, crops: Sequence[Crop], pictures: Sequence[Image]) -> list[Drift]:
-        if self.meter is None:
-            return [Drift("unknown")] * len(crops)
-        return self.meter(crops, pictures)
-
-    def _enhanced(self, picture: Image, drift: Drift, grey: bool) -> Enhanced:
+    def _all(self, image: Image, crops: Sequence[Crop]) -> list[Enhanced]:
         enhancer = self.enhancer
+        greys = [enhancer.luminance_only(crop.image) for crop in crops]
+        pictures = [
+            enhance_crop(image, crop, enhancer, grey)
+            for crop, grey in zip(crops, greys, strict=True)
+        ]
+        if self.meter is None:
+            drifts = [Drift("unknown")] * len(crops)
+        else:
+            drifts = self.meter(crops, pictures)
         strength = enhancer.options.strength
-        return Enhanced(picture, enhancer.scale, self.origin, strength, grey, drift)
+        return [
+            Enhanced(picture, enhancer.scale, self.origin, strength, grey, drift)
+            for picture, grey, drift in zip(pictures, greys, drifts, strict=True)
+        ]

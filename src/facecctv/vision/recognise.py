@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from facecctv.errors import ModelError
+from facecctv.geometry import align
 from facecctv.models.card import Card
 from facecctv.models.session import Runner
-from facecctv.types import Floats, Image, check_image
+from facecctv.types import Face, Floats, Image, check_image
 from facecctv.vision.compare import TASK, crop_of
-from facecctv.vision.single import input_size, network_input
+from facecctv.vision.single import average_landmarks, input_size, network_input
 
 BATCH = 32
 """Faces in one run of the network, at most."""
@@ -33,6 +34,12 @@ class Recogniser:
         """The model's own account of itself."""
         return self._session.card
 
+    @property
+    def length(self) -> int:
+        """How many numbers an embedding has; runs the network once."""
+        height, width = self._size()
+        return int(self.embed([np.zeros((height, width, 3), np.uint8)]).shape[1])
+
     def embed(self, crops: Sequence[Image]) -> Floats:
         """(N, D) float32 of unit length, one for each aligned face; (0, D or 0) for none.
 
@@ -49,6 +56,14 @@ class Recogniser:
             [self._some(crops[at : at + BATCH]) for at in range(0, len(crops), BATCH)]
         )
 
+    def faces(self, image: Image, faces: Sequence[Face]) -> Floats:
+        """(N, D) embeddings of faces of an (H, W, 3) uint8 RGB picture, each made upright first.
+
+        A face whose landmarks coincide is made upright by those that are usual in its box.
+        """
+        side = self._size()[0]
+        return self.embed([_upright(image, face, side) for face in faces])
+
     def _size(self) -> tuple[int, int]:
         card = self.card
         if card.task != TASK or crop_of(card) != "aligned":
@@ -62,6 +77,13 @@ class Recogniser:
             flipped = network_input([crop[:, ::-1] for crop in crops], self.card)
             found = _unit(found + _unit(np.asarray(self._session.run(flipped)[0], np.float32)))
         return found
+
+
+def _upright(image: Image, face: Face, side: int) -> Image:
+    try:
+        return align(image, face.landmarks, side)
+    except ValueError:
+        return align(image, average_landmarks(face.box), side)
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -85,15 +87,23 @@ def _fill(
 ) -> None:
     height, width = image.shape[:2]
     across, down = -(-width // multiple), -(-height // multiple)
-    for window in tiles(across, down, side // multiple, overlap // multiple):
-        x1, y1, x2, y2 = (value * multiple for value in window)
-        left, top = (margin if start > 0 else 0 for start in (x1, y1))
-        right, bottom = margin if x2 < width else 0, margin if y2 < height else 0
-        patch = work(image[y1 : min(y2, height), x1 : min(x2, width)])
-        rows, columns = patch.shape[:2]
-        seen = patch[top * scale : rows - bottom * scale, left * scale : columns - right * scale]
-        fades = (BLEND * scale if left else 0, BLEND * scale if top else 0, 0, 0)
-        lay(result, seen, (x1 + left) * scale, (y1 + top) * scale, fades)
+    windows = tiles(across, down, side // multiple, overlap // multiple)
+    # A row of tiles is joined before it meets the row above: else their ends show at the corners.
+    for (low, high), row in groupby(windows, key=itemgetter(1, 3)):
+        y1, y2 = low * multiple, min(high * multiple, height)
+        top, bottom = margin if y1 else 0, margin if y2 < height else 0
+        strip = np.empty(((y2 - y1 - top - bottom) * scale, result.shape[1], 3), np.uint8)
+        for left, _, right, _ in row:
+            x1, x2 = left * multiple, min(right * multiple, width)
+            before, after = margin if x1 else 0, margin if x2 < width else 0
+            patch = work(image[y1:y2, x1:x2])
+            rows, columns = patch.shape[:2]
+            seen = patch[top * scale : rows - bottom * scale]
+            seen = seen[:, before * scale : columns - after * scale]
+            lay(strip, seen, (x1 + before) * scale, 0, (BLEND * scale if x1 else 0, 0, 0, 0))
+        fade, y = BLEND * scale if y1 else 0, (y1 + top) * scale
+        lay(result, strip[:fade], 0, y, (0, fade, 0, 0))
+        lay(result, strip[fade:], 0, y + fade, (0, 0, 0, 0))
 
 
 def lay(canvas: Image, patch: Image, x: int, y: int, fades: Fades) -> None:

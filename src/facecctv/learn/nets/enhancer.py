@@ -32,7 +32,7 @@ class EnhancerNet:
         """
         picture = keras.Input((3, None, None), name="picture")
         x = pyramid(picture, self.widths, self.blocks)
-        x = Convolve(3 * self.scale**2, activate=False, gain=0.1, name="tail")(x)
+        x = Convolve(3 * self.scale**2, activate=False, gain=0.02, name="tail")(x)
         kept = Repeat(self.scale**2)(picture)
         x = PixelShuffle(self.scale)(layers.Add(autocast=False)([x, kept]))
         return keras.Model(picture, x, name="enhancer")

@@ -19,7 +19,7 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +62,26 @@ class Recipe:
     spectrum: float = 0.05
     identity: float = 0.0
     """Weight of the distance to the true person; 0 needs no embedder."""
-    lead: float = 0.02
+    lead: float = 0.05
     """By how much the similarity to the truth must exceed that of plain interpolation."""
 
 
-_IDENTITY = Schedule(
-    steps=2_500, learning_rate=4e-4, warm_up=50, weight_decay=0.0, average=0.998,
+_LATER = Schedule(
+    steps=4_000, learning_rate=4e-4, warm_up=50, weight_decay=0.0, average=0.998,
     save_every=500, clip=1.0, seed=1,
 )  # fmt: skip
+_MORE_FACES = Patches(whole=0.35, quartet=0.2, heads=0.3, crowds=0.05)
 
 RECIPES = {
     "x4": Recipe(),
-    "x4-identity": Recipe(identity=0.03, schedule=_IDENTITY),
+    "x4-identity": Recipe(identity=0.25, schedule=_LATER, patches=_MORE_FACES),
     "x2": Recipe(
-        net=EnhancerNet(scale=2), camera=Camera(scale=2), patches=Patches(side=64),
-        batch=32, identity=0.0, schedule=_IDENTITY,
+        net=EnhancerNet(scale=2),
+        camera=Camera(scale=2),
+        patches=replace(_MORE_FACES, side=64),
+        schedule=replace(_LATER, steps=3_000),
     ),
-}  # fmt: skip
+}
 
 
 def batch_maker(sharp: Sharp, recipe: Recipe) -> Callable[[int], Batch]:

@@ -1,7 +1,19 @@
+import type { Area } from '../picture/geometry';
 import { Problem, problemOf, unreachable } from './problem';
 
+<<<<<<< HEAD
 /** Options as the server names them; those left to the server are null or false. */
 export type Query = Record<string, string | number | boolean | null | undefined>;
+=======
+export interface ExamineOptions {
+  crops?: boolean;
+  annotated?: boolean;
+  threshold?: number | null;
+  minFace?: number | null;
+  /** Drawn by hand: the server examines these and looks for no others. */
+  boxes?: readonly Area[];
+}
+>>>>>>> main
 
 export interface Watch {
   signal?: AbortSignal;
@@ -30,6 +42,7 @@ export class Client {
     const { signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
+    if (options.boxes) form.append('boxes', JSON.stringify(options.boxes.map(cornersOf)));
     // fetch() cannot say how much of an upload has been sent.
     const request = new XMLHttpRequest();
     return new Promise<T>((resolve, reject) => {
@@ -65,6 +78,8 @@ export class Client {
     throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
   }
 }
+
+const cornersOf = ({ x_min, y_min, x_max, y_max }: Area) => [x_min, y_min, x_max, y_max];
 
 /** Options left to the server are not sent. */
 export function queryOf(options: Query): string {

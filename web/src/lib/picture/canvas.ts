@@ -1,4 +1,4 @@
-import { grown, type Area } from './geometry';
+import type { Area } from './geometry';
 
 /** A picture that the browser can show. */
 export interface Decoded {
@@ -25,29 +25,6 @@ export async function decoded(file: Blob): Promise<Decoded | null> {
   const close = () => URL.revokeObjectURL(url);
   const { naturalWidth: width, naturalHeight: height } = element;
   return { url, width, height, drawn: false, element, close };
-}
-
-/** The same margin as the server's crops. */
-export const MARGIN = 0.35;
-
-/** Native pixels around a box, as an address for <img>. */
-export async function cropOf(picture: Decoded, box: Area, margin = MARGIN): Promise<string> {
-  const area = grown(box, margin, picture);
-  const width = Math.max(1, area.x_max - area.x_min);
-  const height = Math.max(1, area.y_max - area.y_min);
-  const canvas = new OffscreenCanvas(width, height);
-  contextOf(canvas).drawImage(
-    picture.element,
-    area.x_min,
-    area.y_min,
-    width,
-    height,
-    0,
-    0,
-    width,
-    height,
-  );
-  return addressOf(await canvas.convertToBlob({ type: 'image/png' }));
 }
 
 export async function pictureAs(address: string, type: 'image/png' | 'image/jpeg'): Promise<Blob> {
@@ -91,15 +68,6 @@ export async function blobOf(address: string): Promise<Blob> {
   const [head = '', body = ''] = address.slice('data:'.length).split(',', 2);
   const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
   return new Blob([bytes], { type: head.split(';')[0] });
-}
-
-async function addressOf(blob: Blob): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result as string);
-    reader.onerror = () => reject(new Error(reader.error?.message));
-    reader.readAsDataURL(blob);
-  });
 }
 
 function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {

@@ -43,21 +43,6 @@ export function cut(area: Area, within: Size): Area {
   };
 }
 
-/** Grown on every side by a share of its own sides, to whole pixels, cut to the picture. */
-export function grown(area: Area, share: number, within: Size): Area {
-  const dx = widthOf(area) * share;
-  const dy = heightOf(area) * share;
-  return cut(
-    {
-      x_min: Math.floor(area.x_min - dx),
-      y_min: Math.floor(area.y_min - dy),
-      x_max: Math.ceil(area.x_max + dx),
-      y_max: Math.ceil(area.y_max + dy),
-    },
-    within,
-  );
-}
-
 export function moved(area: Area, dx: number, dy: number): Area {
   return {
     x_min: area.x_min + dx,

@@ -8,14 +8,14 @@ export type Filter = (typeof FILTERS)[number];
 
 interface Listed {
   readonly box: Area;
-  readonly face: Face | null;
+  readonly face: Face;
   readonly excluded: boolean;
 }
 
 const RANK: Record<Sort, (entry: Listed) => number> = {
-  quality: (entry) => -(entry.face?.quality?.score ?? -1),
+  quality: (entry) => -(entry.face.quality?.score ?? -1),
   size: (entry) => -heightOf(entry.box),
-  score: (entry) => -(entry.face?.box.probability ?? -1),
+  score: (entry) => -entry.face.box.probability,
   place: (entry) => entry.box.x_min,
 };
 
@@ -27,5 +27,5 @@ export function chosen<T extends Listed>(entries: readonly T[], filter: Filter, 
 
 function passes(entry: Listed, filter: Filter): boolean {
   if (filter === 'excluded') return entry.excluded;
-  return filter === 'all' || (entry.face?.quality?.usable_for.includes(filter) ?? false);
+  return filter === 'all' || (entry.face.quality?.usable_for.includes(filter) ?? false);
 }

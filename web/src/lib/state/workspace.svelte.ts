@@ -1,12 +1,21 @@
 import type { Client, Query } from '../api/client';
 import type { Face, Result } from '../api/types';
+<<<<<<< HEAD
 import { blobOf, cropOf, decoded, type Decoded } from '../picture/canvas';
 import { grown, iou, moved, type Area } from '../picture/geometry';
 import { Sending } from './sending.svelte';
+=======
+import { blobOf, decoded, type Decoded } from '../picture/canvas';
+import type { Area } from '../picture/geometry';
+>>>>>>> main
 
 export type Task = 'examine' | 'detect';
 
+<<<<<<< HEAD
 const CLOSER = { share: 0.75, threshold: 0.1, overlap: 0.3 };
+=======
+const TRIES = 6;
+>>>>>>> main
 
 export interface MadeOfFace {
   enhanced?: string;
@@ -25,15 +34,15 @@ export class Entry {
   constructor(
     readonly id: number,
     readonly box: Area,
-    /** Native pixels as an address for <img>; null where the browser cannot cut them out. */
+    /** Native pixels as an address for <img>; null where the server sent none. */
     readonly crop: string | null,
-    /** What the server found; null for a box that only the user saw. */
-    readonly face: Face | null,
+    readonly face: Face,
     readonly byHand: boolean,
     /** Pictures made of the crop, as addresses for <img>. */
     readonly made: MadeOfFace = {},
   ) {}
 
+<<<<<<< HEAD
   /** The best of what was made of the crop; null where nothing was. */
   get after(): string | null {
     return this.made.coloured ?? this.made.enhanced ?? null;
@@ -44,6 +53,12 @@ export class Entry {
 export function detailOf(entry: Entry): 'learned' | 'generative' | null {
   const made = entry.face?.enhancement;
   return made ? (made.class === 'generative' ? 'generative' : 'learned') : null;
+=======
+  /** The server sees a face there too; its landmarks are its own, not those of an average face. */
+  get seen(): boolean {
+    return this.face.landmarks_from == null;
+  }
+>>>>>>> main
 }
 
 /** One picture on its way through the server. */
@@ -111,32 +126,14 @@ export class Workspace {
     this.currentId = null;
   }
 
-  /** A box drawn by hand: the server looks there again, more closely, and the box stays anyway. */
+  /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const found = await this.#lookCloser(job, box);
-    const entry = new Entry(
-      job.entries.length + 1,
-      found?.box ?? box,
-      job.picture && !job.picture.drawn ? await cropOf(job.picture, found?.box ?? box) : null,
-      found,
-      true,
-    );
+    const options = { crops: true, boxes: [box] };
+    const result = await this.#client.post<Result>('/v1/examine', job.file, job.name, options);
+    const entry = entriesOf(result, job.entries.length + 1, true)[0]!;
     job.entries.push(entry);
     job.selected = entry.id;
     return entry;
-  }
-
-  async #lookCloser(job: Job, box: Area): Promise<Face | null> {
-    if (!job.picture) return null;
-    const around = grown(box, CLOSER.share, job.picture);
-    const address = await cropOf(job.picture, around, 0);
-    const blob = await blobOf(address);
-    const result = await this.#client.post<Result>('/v1/examine', blob, 'drawn.png', {
-      threshold: CLOSER.threshold,
-    });
-    const faces = result.faces.map((face) => shifted(face, around.x_min, around.y_min));
-    const [best] = faces.sort((a, b) => iou(b.box, box) - iou(a.box, box));
-    return best && iou(best.box, box) >= CLOSER.overlap ? best : null;
   }
 
   async #run(): Promise<void> {
@@ -164,6 +161,7 @@ export class Workspace {
   }
 }
 
+<<<<<<< HEAD
 function entriesOf(result: Result): Entry[] {
   const by = (pictures: Result['enhanced'] | Result['crops']) =>
     new Map(pictures?.map((one) => [one.face, one.image]));
@@ -176,6 +174,12 @@ function entriesOf(result: Result): Entry[] {
         coloured: coloured?.get(index),
         changes: changes?.get(index),
       }),
+=======
+function entriesOf(result: Result, firstId = 1, byHand = false): Entry[] {
+  const crops = new Map(result.crops?.map((crop) => [crop.face, crop.image]));
+  return result.faces.map(
+    (face, index) => new Entry(firstId + index, face.box, crops.get(index) ?? null, face, byHand),
+>>>>>>> main
   );
 }
 
@@ -184,10 +188,28 @@ async function drawn(address: string): Promise<Decoded | null> {
   return picture && { ...picture, drawn: true };
 }
 
+<<<<<<< HEAD
 function shifted(face: Face, dx: number, dy: number): Face {
   return {
     ...face,
     box: { ...moved(face.box, dx, dy), probability: face.box.probability },
     landmarks: face.landmarks.map(([x, y]) => [x + dx, y + dy] as [number, number]),
   };
+=======
+/** Counts down before the eyes of the user; waking the job ends it early. */
+async function waited(job: Job, seconds: number): Promise<void> {
+  job.status = 'busy';
+  job.retryIn = seconds;
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      job.retryIn -= 1;
+      if (job.retryIn <= 0) done();
+    }, 1000);
+    const done = () => {
+      clearInterval(timer);
+      resolve();
+    };
+    job.wake = done;
+  });
+>>>>>>> main
 }

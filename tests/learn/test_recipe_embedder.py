@@ -1,0 +1,91 @@
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from facecctv.learn.data.aligned import AlignedFaces
+from facecctv.learn.loop import Schedule, fit
+from facecctv.learn.nets.embedder import EmbedderNet
+from facecctv.learn.recipes.embedder import (
+    Recipe,
+    _margin,
+    _relation,
+    batch_maker,
+    embedder_card,
+    export_embedder,
+    step_loss,
+    student,
+)
+from facecctv.learn.recipes.enhancer import load_embedder
+
+TINY = EmbedderNet(stem=8, widths=(8, 8, 8), blocks=(1, 1, 1), squeeze=8)
+
+
+def faces(count, people):
+    rng = np.random.default_rng(count)
+    image = data.astronaut()[20:148, 160:288]
+    rows = rng.normal(size=(count, 128)).astype(np.float32)
+    return AlignedFaces(
+        tuple(map(str, range(count))),
+        np.stack([np.roll(image, i, axis=1) for i in range(count)]),
+        rows / np.linalg.norm(rows, axis=1, keepdims=True),
+        np.array(people),
+        np.full(count, 108, np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return faces(6, [-1] * 6), faces(4, [0, 0, 1, 1])
+
+
+RECIPE = Recipe(net=TINY, batch=4, named=0.5, schedule=Schedule(steps=2, workers=0))
+
+
+def test_a_batch_names_its_rows_and_people(sets):
+    batch = batch_maker(*sets, RECIPE)(3)
+    assert batch["pictures"].shape == (4, 3, 112, 112)
+    assert (batch["rows"][:2] < 6).all()
+    assert (batch["rows"][2:] >= 6).all()
+    assert (batch["people"][:2] == -1).all()
+    named = batch["rows"][2:] - 6
+    assert batch["people"][2:].tolist() == sets[1].identities[named].tolist()
+    again = batch_maker(*sets, RECIPE)(3)
+    assert all(torch.equal(batch[name], again[name]) for name in batch)
+
+
+def test_a_teachers_own_answer_loses_nothing(sets):
+    bank = torch.from_numpy(sets[0].embeddings)
+    assert _relation(bank[:3], bank[:3], bank, 0.07).item() == pytest.approx(0, abs=1e-6)
+    assert _relation(bank[1:4], bank[:3], bank, 0.07).item() > 1
+
+
+def test_the_margin_by_hand():
+    recipe = Recipe(margin=0.3, people_scale=10.0)
+    directions = torch.eye(2)
+    answer = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    people = torch.tensor([0, -1])  # the second is nobody known
+    harder = math.cos(math.acos(0.999) + 0.3)
+    expected = math.log(1 + math.exp(-10 * harder))
+    assert _margin(answer, people, directions, recipe).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_people_begin_where_the_teacher_has_them(sets):
+    made = student(RECIPE, *sets)
+    mean = sets[1].embeddings[:2].mean(axis=0)
+    np.testing.assert_allclose(made.people[0].detach(), mean / np.linalg.norm(mean), rtol=1e-5)
+    assert len(made.bank) == 10
+
+
+def test_trained_and_exported_it_says_the_same(sets, tmp_path):
+    made = student(RECIPE, *sets)
+    fit(made, batch_maker(*sets, RECIPE), step_loss(RECIPE), RECIPE.schedule, tmp_path)
+    assert export_embedder(tmp_path, embedder_card(), TINY)
+    frozen = load_embedder(tmp_path, TINY)
+    assert not any(p.requires_grad for p in frozen.parameters())
