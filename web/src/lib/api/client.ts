@@ -1,6 +1,10 @@
 import type { Area } from '../picture/geometry';
 import { Problem, problemOf, unreachable } from './problem';
 
+<<<<<<< HEAD
+/** Options as the server names them; those left to the server are null or false. */
+export type Query = Record<string, string | number | boolean | null | undefined>;
+=======
 export interface ExamineOptions {
   crops?: boolean;
   annotated?: boolean;
@@ -9,6 +13,7 @@ export interface ExamineOptions {
   /** Drawn by hand: the server examines these and looks for no others. */
   boxes?: readonly Area[];
 }
+>>>>>>> main
 
 export interface Watch {
   signal?: AbortSignal;
@@ -33,7 +38,7 @@ export class Client {
   }
 
   /** Sends a picture; resolves with the parsed reply. */
-  post<T>(path: string, file: Blob, name: string, options: ExamineOptions, watch: Watch = {}) {
+  post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
     const { signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
@@ -54,7 +59,7 @@ export class Client {
           reject(problemOf(status, responseText, request.getResponseHeader('Retry-After')));
         else resolve(JSON.parse(responseText) as T);
       };
-      request.open('POST', path + queryOf(options));
+      request.open('POST', path + queryOf(query));
       request.setRequestHeader('Accept', 'application/json');
       const key = this.#key();
       if (key) request.setRequestHeader('X-API-Key', key);
@@ -77,12 +82,10 @@ export class Client {
 const cornersOf = ({ x_min, y_min, x_max, y_max }: Area) => [x_min, y_min, x_max, y_max];
 
 /** Options left to the server are not sent. */
-export function queryOf(options: ExamineOptions): string {
+export function queryOf(options: Query): string {
   const query = new URLSearchParams();
-  if (options.crops) query.set('crops', 'true');
-  if (options.annotated) query.set('annotated', 'true');
-  if (options.threshold != null) query.set('threshold', String(options.threshold));
-  if (options.minFace != null) query.set('min_face', String(options.minFace));
+  for (const [name, value] of Object.entries(options))
+    if (value !== null && value !== undefined && value !== false) query.set(name, String(value));
   return query.size ? `?${query}` : '';
 }
 
