@@ -69,8 +69,7 @@ class Faces:
     @property
     def embedder(self) -> str:
         """Name and version: embeddings of different ones do not compare."""
-        card = self.recogniser.card
-        return f"{card.name} {card.version}"
+        return self.recogniser.name
 
     def pipeline(self, identify: Identify | None = None) -> Pipeline:
         """Finds, judges, embeds and, where asked, identifies."""
@@ -127,15 +126,18 @@ def calibration(faces: Faces, file: Path | None) -> Calibration:
     """
     if file is None:
         return calibration_of(faces.recogniser.card)
+    return calibration_in(file, faces.embedder)
+
+
+def calibration_in(file: Path, embedder: str) -> Calibration:
+    """That of a file, which must be fitted to this recogniser; InputError for any other."""
     try:
         found = read_calibration(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{shown(file)}: cannot be read: {reason}") from error
-    if found.embedder and found.embedder != faces.embedder:
-        raise InputError(
-            f"{shown(file)}: fitted to {found.embedder}, the recogniser is {faces.embedder}"
-        )
+    if found.embedder and found.embedder != embedder:
+        raise InputError(f"{shown(file)}: fitted to {found.embedder}, the recogniser is {embedder}")
     return found
 
 
@@ -154,11 +156,6 @@ def who(by: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:
         raise SettingError("say who does this: --by NAME") from error
-
-
-def log_of(watchlist: Path) -> Path:
-    """Where the searches of a list are logged: beside it."""
-    return watchlist.with_name(f"{watchlist.name}.log")
 
 
 def log_in(sightings: str) -> Path:

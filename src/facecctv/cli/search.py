@@ -60,7 +60,7 @@ def search(
     matcher: Matcher | SightMatcher
     if watchlist is not None:
         gallery, target = _gallery(watchlist, key_file, faces)
-        matcher, book = Matcher(gallery, scale, rate, limit), people.log_of(watchlist)
+        matcher, book = Matcher(gallery, scale, rate, limit), log.log_of(watchlist)
     else:
         place, target = str(sightings), str(case)
         seen = Sightings(place, faces.embedder)
