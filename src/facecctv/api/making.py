@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from facecctv import schema
+from facecctv import __version__, schema
 from facecctv.api import documents, replies
 from facecctv.api.desk import Desk, Seen, Workshop
 from facecctv.api.effort import check_effort, pixels_of
@@ -221,7 +221,7 @@ def _work(desk: Desk, making: Making, format: PictureFormat | None, seen: Seen) 
         raise Problem(422, str(error), code="option") from error
     seen.leave.check()
     kept = carried(seen.data)
-    words = embedded(seen.picture.sha256, process.steps)
+    words = embedded(seen.picture.sha256, process.steps, __version__)
     if format is not None:
         data = replies.encoded(result, format, words, kept)
         return Response(data, media_type=f"image/{format}", headers=headers(process.steps))
@@ -262,7 +262,7 @@ def _json(
     picture, chain, format = seen.picture, making.chain, making.format
     name = f"{PurePath(seen.name).stem or 'picture'}-{making.word}"
     suffix = "jpg" if format == "jpeg" else format
-    words = embedded(picture.sha256, steps)
+    words = embedded(picture.sha256, steps, __version__)
     data = replies.encoded(result, format, words, kept)
     shift = None
     if making.change_map:
@@ -280,7 +280,7 @@ def _json(
         output=made(f"{name}.{suffix}", data),
         change_map=None if shift is None else made(f"{name}-change.{suffix}", shift),
         steps=tuple(steps),
-        versions=versions(steps),
+        versions=versions(steps, __version__),
         **marks(steps),
     )
     return replies.json_reply(

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 
-from facecctv import schema
+from facecctv import __version__, schema
 from facecctv.api import boxes, documents, replies
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
@@ -195,7 +195,7 @@ class _Pictures:
 
     def _made(self, kind: str, number: int, image: Image, steps: list[Step]) -> None:
         if kind in self._kinds:
-            words = embedded(self._sha256, steps)
+            words = embedded(self._sha256, steps, __version__)
             self._kinds[kind].append(replies.face_picture(number, image, self._format, words))
 
     def of(self, kind: str) -> tuple[replies.FacePicture, ...] | None:

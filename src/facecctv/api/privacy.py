@@ -50,8 +50,8 @@ SEARCHED = (
 )
 ENROLLED = (
     (
-        "Of people whom clients enrol, sealed in the watch-list: name, purpose, owner, last day, and "
-        "the embedding of the face, until they are removed. No picture."
+        "Of people whom clients enrol, sealed in the watch-list: name, purpose, owner, last day, "
+        "and the embedding of the face, until they are removed. No picture."
     ),
 )
 IN_MEMORY = "The watch-list's names and embeddings are in memory, unsealed, while the server runs."

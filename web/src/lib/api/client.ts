@@ -1,21 +1,12 @@
 import type { Area } from '../picture/geometry';
 import { Problem, problemOf, unreachable } from './problem';
 
-<<<<<<< HEAD
 /** Options as the server names them; those left to the server are null or false. */
 export type Query = Record<string, string | number | boolean | null | undefined>;
-=======
-export interface ExamineOptions {
-  crops?: boolean;
-  annotated?: boolean;
-  threshold?: number | null;
-  minFace?: number | null;
-  /** Drawn by hand: the server examines these and looks for no others. */
-  boxes?: readonly Area[];
-}
->>>>>>> main
 
 export interface Watch {
+  /** Drawn by hand: the server examines these and looks for no others. */
+  boxes?: readonly Area[];
   signal?: AbortSignal;
   /** Share of the picture that has left this machine, 0..1. */
   onSent?: (share: number) => void;
@@ -39,10 +30,10 @@ export class Client {
 
   /** Sends a picture; resolves with the parsed reply. */
   post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
-    const { signal, onSent } = watch;
+    const { boxes, signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
-    if (options.boxes) form.append('boxes', JSON.stringify(options.boxes.map(cornersOf)));
+    if (boxes) form.append('boxes', JSON.stringify(boxes.map(cornersOf)));
     // fetch() cannot say how much of an upload has been sent.
     const request = new XMLHttpRequest();
     return new Promise<T>((resolve, reject) => {

@@ -1,21 +1,10 @@
 import type { Client, Query } from '../api/client';
 import type { Face, Result } from '../api/types';
-<<<<<<< HEAD
-import { blobOf, cropOf, decoded, type Decoded } from '../picture/canvas';
-import { grown, iou, moved, type Area } from '../picture/geometry';
-import { Sending } from './sending.svelte';
-=======
 import { blobOf, decoded, type Decoded } from '../picture/canvas';
 import type { Area } from '../picture/geometry';
->>>>>>> main
+import { Sending } from './sending.svelte';
 
 export type Task = 'examine' | 'detect';
-
-<<<<<<< HEAD
-const CLOSER = { share: 0.75, threshold: 0.1, overlap: 0.3 };
-=======
-const TRIES = 6;
->>>>>>> main
 
 export interface MadeOfFace {
   enhanced?: string;
@@ -42,23 +31,21 @@ export class Entry {
     readonly made: MadeOfFace = {},
   ) {}
 
-<<<<<<< HEAD
   /** The best of what was made of the crop; null where nothing was. */
   get after(): string | null {
     return this.made.coloured ?? this.made.enhanced ?? null;
+  }
+
+  /** The server sees a face there too; its landmarks are its own, not those of an average face. */
+  get seen(): boolean {
+    return this.face.landmarks_from == null;
   }
 }
 
 /** How much of an enhanced face is an estimate; null where it was not enhanced. */
 export function detailOf(entry: Entry): 'learned' | 'generative' | null {
-  const made = entry.face?.enhancement;
+  const made = entry.face.enhancement;
   return made ? (made.class === 'generative' ? 'generative' : 'learned') : null;
-=======
-  /** The server sees a face there too; its landmarks are its own, not those of an average face. */
-  get seen(): boolean {
-    return this.face.landmarks_from == null;
-  }
->>>>>>> main
 }
 
 /** One picture on its way through the server. */
@@ -128,8 +115,15 @@ export class Workspace {
 
   /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const options = { crops: true, boxes: [box] };
-    const result = await this.#client.post<Result>('/v1/examine', job.file, job.name, options);
+    const options = { ...this.#options('examine'), crops: true };
+    const sent = { boxes: [box] };
+    const result = await this.#client.post<Result>(
+      '/v1/examine',
+      job.file,
+      job.name,
+      options,
+      sent,
+    );
     const entry = entriesOf(result, job.entries.length + 1, true)[0]!;
     job.entries.push(entry);
     job.selected = entry.id;
@@ -155,61 +149,51 @@ export class Workspace {
       const path = `/v1/${job.task}`;
       const result = await job.post<Result>(this.#client, path, job.file, job.name, options);
       job.picture ??= result.annotated ? await drawn(result.annotated) : null;
-      job.entries = entriesOf(result);
+      job.entries = [...entriesOf(result, 1, false, job.entries), ...again(result, job.entries)];
       job.result = result;
     });
   }
 }
 
-<<<<<<< HEAD
-function entriesOf(result: Result): Entry[] {
+/** What was added by hand to an earlier result, behind the faces of the new one. */
+function again(result: Result, earlier: readonly Entry[]): Entry[] {
+  const added = earlier.filter((entry) => entry.byHand);
+  return added.map(({ box, crop, face, made, hidden, excluded }, index) => {
+    const entry = new Entry(result.faces.length + 1 + index, box, crop, face, true, made);
+    return Object.assign(entry, { hidden, excluded });
+  });
+}
+
+/** Faces in the places of `earlier` ones stay hidden or left out. */
+function entriesOf(
+  result: Result,
+  firstId = 1,
+  byHand = false,
+  earlier: readonly Entry[] = [],
+): Entry[] {
   const by = (pictures: Result['enhanced'] | Result['crops']) =>
     new Map(pictures?.map((one) => [one.face, one.image]));
   const crops = by(result.crops);
   const [enhanced, coloured, changes] = [result.enhanced, result.coloured, result.changes].map(by);
-  return result.faces.map(
-    (face, index) =>
-      new Entry(index + 1, face.box, crops.get(index) ?? null, face, false, {
-        enhanced: enhanced?.get(index),
-        coloured: coloured?.get(index),
-        changes: changes?.get(index),
-      }),
-=======
-function entriesOf(result: Result, firstId = 1, byHand = false): Entry[] {
-  const crops = new Map(result.crops?.map((crop) => [crop.face, crop.image]));
-  return result.faces.map(
-    (face, index) => new Entry(firstId + index, face.box, crops.get(index) ?? null, face, byHand),
->>>>>>> main
-  );
+  return result.faces.map((face, index) => {
+    const made = {
+      enhanced: enhanced?.get(index),
+      coloured: coloured?.get(index),
+      changes: changes?.get(index),
+    };
+    const crop = crops.get(index) ?? null;
+    const entry = new Entry(firstId + index, face.box, crop, face, byHand, made);
+    const before = earlier.find(
+      ({ box }) => box.x_min === face.box.x_min && box.y_min === face.box.y_min,
+    );
+    return Object.assign(entry, {
+      hidden: before?.hidden ?? false,
+      excluded: before?.excluded ?? false,
+    });
+  });
 }
 
 async function drawn(address: string): Promise<Decoded | null> {
   const picture = await decoded(await blobOf(address));
   return picture && { ...picture, drawn: true };
-}
-
-<<<<<<< HEAD
-function shifted(face: Face, dx: number, dy: number): Face {
-  return {
-    ...face,
-    box: { ...moved(face.box, dx, dy), probability: face.box.probability },
-    landmarks: face.landmarks.map(([x, y]) => [x + dx, y + dy] as [number, number]),
-  };
-=======
-/** Counts down before the eyes of the user; waking the job ends it early. */
-async function waited(job: Job, seconds: number): Promise<void> {
-  job.status = 'busy';
-  job.retryIn = seconds;
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      job.retryIn -= 1;
-      if (job.retryIn <= 0) done();
-    }, 1000);
-    const done = () => {
-      clearInterval(timer);
-      resolve();
-    };
-    job.wake = done;
-  });
->>>>>>> main
 }
