@@ -38,7 +38,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.post(
         "/detect",
         summary="Find faces",
-        response_model=replies.Result,
+        response_model=replies.Examined,
         responses=documents.with_pictures(
             "The faces, best first; an empty list if there are none.", documents.RESULT_EXAMPLE
         ),
@@ -55,7 +55,7 @@ def routes(desk: Desk) -> APIRouter:
         @router.post(
             "/examine",
             summary="Find faces and judge their quality",
-            response_model=replies.Result,
+            response_model=replies.Examined,
             responses=documents.with_pictures(
                 "The faces with what each is good enough for, best first.",
                 documents.RESULT_EXAMPLE,
@@ -118,7 +118,7 @@ def _work(
         for number in unseen:
             found[number] = found[number].model_copy(update={"landmarks_from": "average"})
         return replies.json_reply(
-            replies.Result(
+            replies.Examined(
                 source=seen.name,
                 sha256=seen.picture.sha256,
                 width=seen.picture.width,

@@ -50,7 +50,7 @@ class FacePicture(BaseModel):
     """A data URL."""
 
 
-class Result(schema.Result):
+class Examined(schema.Result):
     """The one JSON form, with pictures where they were asked for."""
 
     crops: tuple[CropPicture, ...] | None = None

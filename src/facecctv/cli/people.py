@@ -15,7 +15,10 @@ import typer
 from facecctv import build
 from facecctv.cli import options, outputs, pictures
 from facecctv.errors import FaceCountError, InputError, SettingError
+from facecctv.identity import log
 from facecctv.identity.calibrate import Calibration, calibration_of, read_calibration
+from facecctv.identity.gallery import Gallery
+from facecctv.identity.matching import Matcher, SightMatcher
 from facecctv.image import Limits, Picture, shown
 from facecctv.pipeline import Identify, Pipeline
 from facecctv.schema import Result
@@ -111,6 +114,45 @@ def result(
     size = (picture.width, picture.height)
     told = portraits if embeddings else [replace(one, embedding=None) for one in portraits]
     return Result.of(source, picture.sha256, size, told)
+
+
+@dataclass(frozen=True)
+class Searching:
+    """Who a portrait may be, and the log of all that was asked."""
+
+    matcher: Matcher | SightMatcher
+    target: str
+    """The id of the list, or the name of the case."""
+    book: Path
+    by: str
+    reason: str
+
+    def note(self, sha256: str, portraits: Sequence[Portrait]) -> None:
+        """Writes a line for each face of a picture, on the disk when this returns."""
+        for portrait in portraits:
+            log.append(self.book, self._event(sha256, portrait))
+
+    def _event(self, sha256: str, portrait: Portrait) -> log.Search:
+        return log.Search(
+            what="watchlist" if isinstance(self.matcher, Matcher) else "sightings",
+            target=self.target,
+            source=sha256,
+            compared=self.matcher.compared,
+            rate=self.matcher.rate,
+            matched=tuple(match.name for match in portrait.candidates or ()),
+            decision=portrait.decision or "no_match",
+            by=self.by,
+            reason=self.reason,
+        )
+
+
+def gallery(watchlist: Path, key_file: Path | None, embedder: str) -> tuple[Gallery, str]:
+    """Who may be found on a list, and its id; EntryError where it is of another embedder."""
+    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
+
+    with Watchlist(watchlist, secret(key_file)) as opened:
+        opened.check_embedder(embedder)
+        return opened.gallery(), str(opened.about["id"])
 
 
 def named(source: str, error: InputError) -> InputError:
