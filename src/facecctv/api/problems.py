@@ -26,8 +26,10 @@ SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {
-            "type": "string",
-            "enum": list(get_args(Code)),
+            "anyOf": [
+                {"type": "string", "enum": list(get_args(Code))},
+                {"type": "integer", "description": "On CompreFace's routes, as there."},
+            ],
             "description": "Where one status has several ways out.",
         },
         "picture": {"type": "string", "description": "Of several, the one at fault."},
