@@ -126,7 +126,7 @@ def _handle_errors(app: FastAPI, web: Path) -> None:
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         return Problem(
-            422, "; ".join(_plain(one) for one in error.errors()), code="option"
+            422, "; ".join(_plain(one) for one in error.errors()), reason="option"
         ).response()
 
     async def problem(_: Request, error: Problem) -> Response:

@@ -26,7 +26,6 @@ from facecctv.errors import (
     LimitError,
     LogTampered,
     MissingExtra,
-    ModelError,
     ModelNotFound,
     OutputError,
     WatchlistBusy,
@@ -251,7 +250,9 @@ def _each(uploads: Mapping[str, Upload], look: Callable[[Upload], T]) -> list[T]
         try:
             found.append(look(upload))
         except Problem as problem:
-            raise problem if len(uploads) == 1 else problem.of(name) from problem
+            if len(uploads) == 1:
+                raise
+            raise problem.of(name) from problem
     return found
 
 
@@ -286,15 +287,14 @@ def _plainly(work: Callable[[], Response]) -> Response:
     try:
         return work()
     except ModelNotFound as error:
-        raise Problem(503, MISSING, code="not-installed") from error
-    except ModelError as error:
-        raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error
+        raise Problem(503, MISSING, reason="not-installed") from error
     except WatchlistBusy as error:
         raise Problem(503, "the watch-list is in use", {"Retry-After": "10"}) from error
     except (WatchlistError, LogTampered, OutputError) as error:
         detail = "the watch-list or its log cannot be used: tell whoever runs this server"
         raise Problem(503, detail, {"Retry-After": "60"}) from error
     except FaceCCTVError as error:
+        # Its message may name files of the server.
         raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error
 
 

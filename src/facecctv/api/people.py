@@ -111,7 +111,7 @@ def _add_compare(router: APIRouter, desk: Desk) -> None:
 
         The decision is `match`, `no_match`, `inconclusive` or `insufficient_quality` at the
         false-match rate asked for; it is a lead, and a person decides. A picture without a face,
-        or with several, is 422 with `code` no-face or several-faces and `picture` a or b. 503
+        or with several, is 422 with `reason` no-face or several-faces and `picture` a or b. 503
         where no calibrated recogniser is installed.
         """
         looking = recognising.looking_for_one(threshold)

@@ -67,13 +67,13 @@ class Problem(Exception):
         detail: str,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
-        code: Code | None = None,
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {}) | ({"code": code} if code else {})
+        self.extra = dict(extra or {}) | ({"reason": reason} if reason else {})
 
     def of(self, picture: str) -> Problem:
         """The same, naming the picture at fault of several."""

@@ -62,7 +62,7 @@ class Recognition:
             return self.desk.settings.calibration
         card = self.recogniser.card
         if "calibration" not in card.extra:
-            raise Problem(503, UNCALIBRATED, code="not-installed")
+            raise Problem(503, UNCALIBRATED, reason="not-installed")
         return calibration_of(card)
 
     def portraits(
@@ -94,7 +94,7 @@ def one_face(
 ) -> Meant:
     """The face in the box (four numbers with commas between), or the only or largest one.
 
-    Raises Problem 422 with code `no-face` or `several-faces`, or for an impossible box.
+    Raises Problem 422 with reason `no-face` or `several-faces`, or for an impossible box.
     """
     image = seen.picture.image
     if box is not None:
@@ -105,10 +105,10 @@ def one_face(
         return Meant(drawn.face, None if drawn.seen else "average")
     found = looking.faces(desk, looking.pipeline(desk), image)
     if not found:
-        raise Problem(422, "no face was found in the picture", code="no-face")
+        raise Problem(422, "no face was found in the picture", reason="no-face")
     if len(found) > 1 and not largest:
         detail = f"{len(found)} faces were found in the picture: say which, or take the largest"
-        raise Problem(422, detail, code="several-faces")
+        raise Problem(422, detail, reason="several-faces")
     return Meant(max(found, key=lambda face: face.width * face.height))
 
 
@@ -125,7 +125,7 @@ def listed(desk: Desk, *, changing: bool = False) -> ServedList:
     """The server's watch-list; Problem 503 where it has none, 403 where nobody may change it."""
     found = desk.settings.watchlist
     if found is None:
-        raise Problem(503, NO_LIST, code="not-installed")
+        raise Problem(503, NO_LIST, reason="not-installed")
     if changing and found.enrolling is None:
         raise Problem(403, CLOSED)
     return found
@@ -183,4 +183,4 @@ def template(desk: Desk, seen: Seen, face: Face, looking: Looking) -> Template:
 
 def refused(error: EntryError) -> Problem:
     """An entry that cannot be, in the words of the list."""
-    return Problem(422, str(error), code="option")
+    return Problem(422, str(error), reason="option")
