@@ -6,6 +6,8 @@ export type ProblemKind =
   | 'option'
   | 'has-colour'
   | 'not-installed'
+  | 'no-face'
+  | 'several-faces'
   | 'busy'
   | 'key'
   | 'gone'
@@ -34,12 +36,14 @@ const KINDS: Record<number, ProblemKind> = {
   429: 'busy',
   503: 'busy',
 };
-/** What the member `reason` of the server's problem says more exactly than its status. */
-const REASONS: readonly ProblemKind[] = [
+/** What the member `code` of the server's problem says more exactly than its status. */
+const CODES: readonly ProblemKind[] = [
   'option',
   'output-too-large',
   'has-colour',
   'not-installed',
+  'no-face',
+  'several-faces',
 ];
 const DEFAULT_WAIT = 5;
 const LONGEST_WAIT = 120;
