@@ -11,9 +11,10 @@ from facecctv.api.limits import ServerLimits
 from facecctv.api.replies import wanted_picture
 from facecctv.errors import ModelNotFound
 from facecctv.image import decode, encode
+from facecctv.models.store import SHIPPED
 from facecctv.types import Face
 
-ABSENT = ("attributes", "compare", "search", "redact")
+ABSENT = ("attributes", "redact")
 
 
 def pixels(url):
@@ -123,9 +124,11 @@ def test_a_stage_that_is_absent_has_no_route(stages, quick, app_of, get, post, t
 
 
 def test_models_names_those_in_use(real, app_of, get):
-    assert [m["name"] for m in get(app_of(real), "/v1/models").json()["models"]] == [
-        "face-detector"
-    ]
+    found = get(app_of(real), "/v1/models").json()
+    assert sorted(model["name"] for model in found["models"]) == sorted(
+        path.stem for path in SHIPPED.glob("*.onnx")
+    )
+    assert {"detect", "examine", "enhance", "colourise"} <= set(found["capabilities"])
 
 
 @pytest.mark.parametrize(
