@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 DEPTH = 4
 """Frames that are decoded ahead."""
+_REMEMBERED = 4 * DEPTH
 MOST_PIXELS = 100_000_000
 """Of one frame."""
 _PLAY_LISTS = frozenset({"hls", "concat", "dash", "imf", "ffmetadata", "sdp", "rtsp"})
@@ -81,6 +83,8 @@ class Mark:
 
     index: int
     time: Fraction
+    damaged: int = 0
+    """What could not be decoded whole up to there."""
 
 
 class Video:
@@ -93,7 +97,9 @@ class Video:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self.damaged = 0
-        """Packets and frames that could not be decoded whole, so far."""
+        """Packets and frames that could not be decoded whole, up to the frame handed out last."""
+        self._damage = 0
+        self._counts: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self.facts = self._facts()
 
     def __enter__(self) -> Self:
@@ -116,16 +122,28 @@ class Video:
         `wanted` (asked with the index, in that thread) says no are decoded but left out. Damage is
         survived and counted in `damaged`. Raises VideoError where not one frame can be decoded.
         """
+        self._damage = 0 if begin is None else begin.damaged
         with closing(ahead(self._frames(begin, wanted), DEPTH)) as frames:
-            yield from frames
+            for frame, damaged in frames:
+                self.damaged = damaged
+                self._counts.append((frame.index, damaged))
+                yield frame
+        self.damaged = self._damage
 
-    def _frames(self, begin: Mark | None, wanted: Callable[[int], bool] | None) -> Generator[Frame]:
+    def mark(self, frame: Frame) -> Mark:
+        """Where reading can begin again: at one of the last few frames that were handed out."""
+        return Mark(frame.index, frame.time, dict(self._counts)[frame.index])
+
+    def _frames(
+        self, begin: Mark | None, wanted: Callable[[int], bool] | None
+    ) -> Generator[tuple[Frame, int]]:
         with ExitStack() as stack:
             container = stack.enter_context(_opened(self.path))
             stream = _stream(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
+                self._damage = 0
                 container = stack.enter_context(_opened(self.path))
                 stream = _stream(container)
             if pictures is None:
@@ -134,7 +152,8 @@ class Video:
                 last = index
                 past = begin is None or index >= begin.index
                 if past and (wanted is None or wanted(index)):
-                    yield Frame(self.path, index, time, self._upright(picture))
+                    frame = Frame(self.path, index, time, self._upright(picture))
+                    yield frame, self._damage
             if last < 0:
                 raise VideoError("holds no frame that can be decoded")
 
@@ -161,13 +180,13 @@ class Video:
         except av.error.FFmpegError:
             # Not every container can; then all before the mark is decoded.
             return None
-        before = self.damaged
+        before = self._damage
         pictures = _decoded(container, stream, self._count_damage)
         for picture in pictures:
             time = self._time(picture)
             if time == begin.time:
                 # What lies before it was counted by the earlier reading.
-                self.damaged = before
+                self._damage = before
                 return chain([picture], pictures)
             if time is None or time > begin.time:
                 return None
@@ -179,7 +198,7 @@ class Video:
         return picture.pts * picture.time_base - self.facts.start
 
     def _count_damage(self) -> None:
-        self.damaged += 1
+        self._damage += 1
 
     def _upright(self, picture: VideoFrame) -> Image:
         image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)

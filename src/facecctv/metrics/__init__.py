@@ -5,6 +5,7 @@ Where there is nothing to measure (no positives, no pictures), the value is NaN,
 
 from __future__ import annotations
 
+from facecctv.metrics.assignment import assign
 from facecctv.metrics.detection import (
     HEIGHT_BANDS,
     SMALLEST,
@@ -24,6 +25,7 @@ from facecctv.metrics.detection import (
 )
 from facecctv.metrics.pictures import ciede2000, colourfulness, psnr, ssim
 from facecctv.metrics.scores import Calibration, Roc, calibration, eer, roc, tar_at_far
+from facecctv.metrics.tracking import Named, Tracking, tracking
 
 __all__ = [
     "HEIGHT_BANDS",
@@ -33,10 +35,13 @@ __all__ = [
     "Detections",
     "Interpolation",
     "Matches",
+    "Named",
     "OperatingPoint",
     "PrecisionRecall",
     "Roc",
+    "Tracking",
     "Truth",
+    "assign",
     "at_false_positives",
     "average_precision",
     "by_height",
@@ -51,4 +56,5 @@ __all__ = [
     "roc",
     "ssim",
     "tar_at_far",
+    "tracking",
 ]
