@@ -28,7 +28,9 @@ def seen(scale, shift, size):
     picture = astronaut()
     # What becomes one pixel is averaged first, as on a sensor.
     over = 4
-    matrix = np.array([[scale * over, 0, shift[0] * over], [0, scale * over, shift[1] * over]])
+    # OpenCV counts from pixel centres, everything else here from the picture's corner.
+    x, y = np.asarray(shift) * over + 0.5 * scale * over - 0.5
+    matrix = np.array([[scale * over, 0, x], [0, scale * over, y]])
     large = cv2.warpAffine(picture, matrix, (size * over, size * over), flags=cv2.INTER_AREA)
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
 

@@ -67,7 +67,7 @@ def test_the_best_sights_are_kept_best_first():
     assert best.take(1) == ()
     for index, score in enumerate((0.2, 0.9, 0.5, 0.9, 0.1, 0.6)):
         one = sighting(index, score)
-        assert best.wants(1, worth(one)) == (index not in (4,))
+        assert best.wants(1, worth(one)) == (index != 4)
         if best.wants(1, worth(one)):
             best.add(1, one)
     best.add(2, sighting(9))
@@ -81,7 +81,7 @@ def test_a_face_in_pixels_of_its_crop():
     part = sighting(0, image=image).crop
     face = within(part)
     assert face.box + np.tile([part.x, part.y], 2) == pytest.approx(part.face.box)
-    assert face.landmarks + [part.x, part.y] == pytest.approx(part.face.landmarks)
+    assert face.landmarks + np.array([part.x, part.y]) == pytest.approx(part.face.landmarks)
 
 
 def mean_colour(image, faces):

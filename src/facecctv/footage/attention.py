@@ -2,9 +2,9 @@
 
 What is promised: a face that is newly visible for longer than `max_latency` is in a frame that is
 looked at, if its coming changes the mean of any cell of CELL x CELL pixels by at least `notice`
-grey levels. For between two looks lie at most `max_latency` seconds, or one frame where frames are
-further apart than that, unless nothing has changed since the last look: change is measured against
-the last frame that was looked at, so what fades in slowly adds up.
+levels in any colour. For between two looks lie at most `max_latency` seconds, or one frame where
+frames are further apart than that, unless nothing has changed since the last look: change is
+measured against the last frame that was looked at, so what fades in slowly adds up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from facecctv.types import Floats, Frame, Image
 CELL = 8
 """Pixels a side."""
 _CUT_STEP = 24.0
-"""Grey levels by which a cell differs where the scene is another."""
+"""Levels by which a cell differs where the scene is another."""
 _CUT_SHARE = 0.5
 """Of cells that differ so between one frame and the next at a cut."""
 
@@ -35,7 +35,7 @@ class AttentionOptions:
     max_latency: float = 0.2
     """Seconds after which a new face is noticed at the latest."""
     notice: float = 6.0
-    """Grey levels of a cell's mean that count as change; noise and compression stay below. 0:
+    """Levels of a cell's mean, of 255, that count as change; noise and compression stay below. 0:
     whatever happens, frames are looked at every `max_latency` seconds."""
     rest: float = 1.0
     """Seconds after which a frame is looked at even though nothing has changed."""
@@ -124,7 +124,7 @@ class _Watch:
 
 
 def _cells(image: Image) -> Floats:
-    """Mean luma of each cell, (ceil(H / CELL), ceil(W / CELL)) float32, 0..255.
+    """Mean colour of each cell, (ceil(H / CELL), ceil(W / CELL), 3) float32 RGB, 0..255.
 
     Cells at the right and lower edge go on beyond the picture by its last pixels.
     """
@@ -134,8 +134,8 @@ def _cells(image: Image) -> Floats:
         edge = cv2.BORDER_REPLICATE
         image = np.asarray(cv2.copyMakeBorder(image, 0, down, 0, right, edge), np.uint8)
     size = (image.shape[1] // CELL, image.shape[0] // CELL)
-    means = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    return np.asarray(cv2.cvtColor(means, cv2.COLOR_RGB2GRAY), np.float32)
+    means = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32).reshape(size[1], size[0], 3)
 
 
 def _is_cut(before: Floats | None, cells: Floats) -> bool:
