@@ -32,6 +32,11 @@ COMMANDS = {
         "facecctv.cli.colourise:colourise",
         "Give grey pictures colour, which is an estimate.",
     ),
+    "footage": (
+        "facecctv.cli.footage:footage",
+        "Find every person in videos once, at their best.",
+    ),
+    "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
     "embed": ("facecctv.cli.embed:embed", "Turn faces into numbers that can be compared."),
     "verify": ("facecctv.cli.verify:verify", "Say whether two pictures show one person."),
     "search": ("facecctv.cli.search:search", "Say who of a watch-list a face may be, if anyone."),

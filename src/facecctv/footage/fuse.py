@@ -160,7 +160,7 @@ class _Grid:
                 local.copy(),
                 cv2.MOTION_AFFINE,
                 criteria,
-                None,
+                np.full(image.shape[:2], 255, np.uint8),
                 3,
             )
         except cv2.error:

@@ -66,6 +66,8 @@ class Journal:
         self._places: dict[tuple[int, float], Place] = {}
         """Of crops, by frame and left side of the box: no two faces of a frame begin there."""
         self._looks = 0
+        self.last: Entry | None = None
+        """The look that was written down or replayed last."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lines, self._crops = self._opened()
@@ -102,6 +104,7 @@ class Journal:
                 break
             end += len(line)
             self._looks += 1
+            self.last = entry
             kept = max([kept, *(sum(place[:2]) for place in self._of(line))])
             at = self._lines.tell()
             yield entry
@@ -119,6 +122,7 @@ class Journal:
             self._lines.write(_line(entry, places))
             self._lines.flush()
             self._looks += 1
+            self.last = entry
             if self._looks % _SYNCED_EVERY == 0:
                 os.fsync(self._crops.fileno())
                 os.fsync(self._lines.fileno())

@@ -115,7 +115,7 @@ class Video:
 
     def frames(
         self, begin: Mark | None = None, wanted: Callable[[int], bool] | None = None
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame]:
         """Every frame in order of time, decoded in a thread of its own, a few ahead.
 
         `begin` is a frame of an earlier reading of this file: reading starts there. Frames of which
