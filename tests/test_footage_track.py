@@ -72,6 +72,14 @@ def test_time_in_which_nobody_looked_does_not_count():
     assert tracker(500, at(500), [face(50, 50)]).numbers == (1,)
 
 
+def test_who_is_gone_stays_gone_while_nobody_looks():
+    tracker = Tracker(TrackOptions(patience=0.5))
+    for index in range(5):
+        tracker(index, at(index), [face(50, 50)])
+    assert tracker(6, at(6), []).ended == ()
+    assert tracker(100, at(100), [face(50, 50)]).numbers == (2,)
+
+
 def test_gaps_are_filled_on_a_straight_line():
     tracker = Tracker()
     for index in range(11):

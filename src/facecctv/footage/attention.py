@@ -112,10 +112,9 @@ class _Watch:
         until = float(following - self._looked)
         if until > self._options.rest:
             return True
-        if not self._changed(cells, self._at_look):
-            return False
-        soonest = float(frame.time - self._looked) >= self._next_look()
-        return soonest or until > self._options.max_latency
+        if float(frame.time - self._looked) >= self._next_look():
+            return True
+        return until > self._options.max_latency and self._changed(cells, self._at_look)
 
     def _changed(self, cells: Floats, before: Floats) -> bool:
         if cells.shape != before.shape:

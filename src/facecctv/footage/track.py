@@ -26,7 +26,8 @@ from facecctv.types import Face, Floats, Track
 _NEVER = 10.0
 """Cost of a pair that is out of the question; those that may be are at most 1."""
 _LONGEST_STEP = 0.25
-"""Seconds that one look in vain counts for, at most: where nothing moved nobody looked."""
+"""Seconds that the first look in vain counts for, at most: until then, where nobody looked, nothing
+had changed."""
 _YOUNG = 3
 """Sights from which on a track's velocity is worth something."""
 
@@ -80,7 +81,7 @@ class _Live:
 
     def miss(self, index: int, time: Fraction, seconds: float) -> None:
         self.rows.append((index, time, self.motion.box, 0.0))
-        self.missing += min(seconds, _LONGEST_STEP)
+        self.missing += seconds if self.missing else min(seconds, _LONGEST_STEP)
 
     def done(self) -> Track:
         """Ends with the last sight; between two sights boxes lie on a straight line."""
@@ -121,6 +122,9 @@ class Tracker:
         ended = list(self.end()) if cut else []
         seconds = 0.0 if self._last is None else float(time - self._last)
         self._last = time
+        patience = self.options.patience
+        # Who was not there at the last look was not there since, even if nobody looked.
+        ended += self._forget(lambda live: live.missing > 0 and live.missing + seconds > patience)
         for live in self._live:
             live.motion.predict(seconds)
         numbers = self._follow(index, time, faces)
@@ -130,7 +134,7 @@ class Tracker:
         for at, face in enumerate(faces):
             if not numbers[at] and face.score >= self.options.high:
                 numbers[at] = self._begin(index, time, face)
-        ended += self._forget(lambda live: live.missing > self.options.patience)
+        ended += self._forget(lambda live: live.missing > patience)
         return Step(tuple(numbers), tuple(ended))
 
     def end(self) -> tuple[Track, ...]:
