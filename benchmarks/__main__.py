@@ -22,6 +22,8 @@ from typing import Any
 from benchmarks import machine, table
 
 ROOT = Path(__file__).parent.parent
+GALLERIES = (10_000, 100_000, 1_000_000)
+"""Templates."""
 LONGEST = 260.0
 """Seconds for all; a process that would run longer is ended."""
 STAGES = (
@@ -51,6 +53,7 @@ def probe(watch: Stopwatch, threads: int, *arguments: object) -> dict[str, Any] 
     environment = {
         **os.environ,
         "FACECCTV_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": os.pathsep.join(
             filter(None, (str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH")))
         ),
@@ -128,6 +131,10 @@ def measure(repeat: int, threads: int) -> dict[str, Any]:
                 watch, threads, "stage", name, picture, threads, 10 * repeat, 3
             )
             for name, picture in STAGES
+        }
+        result["search"] = {
+            f"{templates:,}": probe(watch, threads, "search", templates, 20 * repeat, 3)
+            for templates in GALLERIES
         }
         result["files"] = {
             name: probe(watch, threads, "command", "detect", files[name], "--json")

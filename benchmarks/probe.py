@@ -1,7 +1,8 @@
 """One measurement in a process of its own, so that it starts fresh and its memory is its own.
 
 python -m benchmarks.probe write NAME FILE | detect NAME THREADS REPEAT SECONDS
-                           | stage STAGE NAME THREADS REPEAT SECONDS | import | command ARGUMENT…
+                           | stage STAGE NAME THREADS REPEAT SECONDS
+                           | search TEMPLATES REPEAT SECONDS | import | command ARGUMENT…
 
 Prints one JSON object on stderr's last line (stdout belongs to what is measured).
 """
@@ -33,6 +34,8 @@ def main(arguments: list[str]) -> int:
         result = detect(rest[0], int(rest[1]), int(rest[2]), float(rest[3]))
     elif kind == "stage":
         result = stage(rest[0], rest[1], int(rest[2]), int(rest[3]), float(rest[4]))
+    elif kind == "search":
+        result = search(int(rest[0]), int(rest[1]), float(rest[2]))
     elif kind == "command":
         from facecctv.cli import main as command
 
@@ -135,6 +138,36 @@ def stage(name: str, picture: str, threads: int, repeat: int, seconds: float) ->
         work()
         totals.append(time.perf_counter() - start)
     return {"runs": len(totals), "total_ms": round(1000 * statistics.median(totals), 2)}
+
+
+def search(templates: int, repeat: int, seconds: float) -> dict[str, object]:
+    """Median time of an exact search of a gallery in memory, milliseconds.
+
+    Random unit vectors of 128 numbers: an exact search takes as long whatever they hold. Threads
+    are those of the matrix product, which OMP_NUM_THREADS sets.
+    """
+    import numpy as np
+
+    from facecctv.identity.gallery import gallery
+
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((templates, 128), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    probes, ones = vectors[:: max(1, templates // 64)].copy(), np.ones(templates, np.float32)
+    names = [str(number) for number in range(templates)]
+    people = gallery(names, np.arange(templates), vectors, ones, ones)
+    people.search(probes[0])
+    totals: list[float] = []
+    began = time.perf_counter()
+    while len(totals) < repeat and (not totals or time.perf_counter() - began < seconds):
+        start = time.perf_counter()
+        people.search(probes[len(totals) % len(probes)])
+        totals.append(time.perf_counter() - start)
+    return {
+        "runs": len(totals),
+        "total_ms": round(1000 * statistics.median(totals), 3),
+        "vectors_mb": round(vectors.nbytes / 2**20, 1),
+    }
 
 
 if __name__ == "__main__":

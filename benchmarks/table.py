@@ -15,6 +15,8 @@ def markdown(result: dict[str, Any]) -> str:
         rows.append((f"Faces in a {name} picture in memory", _detection(part, name == "VGA")))
     for name, part in result.get("stages", {}).items():
         rows.append((_stage(*name.split(" ", 1)), _milliseconds(part)))
+    for templates, part in result.get("search", {}).items():
+        rows.append((f"Who of {templates} templates is nearest (exact)", _search(part)))
     start = result["start"]
     rows.append(("`facecctv detect` on one VGA file, whole process", _seconds(start["detect_vga"])))
     for name, part in result["files"].items():
@@ -65,6 +67,12 @@ def _file(part: dict[str, Any] | None) -> str:
     if part is None:
         return NOT_MEASURED
     return f"{part['whole_seconds']:.1f} s, at most {part['peak_mb']:.0f} MB of memory"
+
+
+def _search(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return NOT_MEASURED
+    return f"{part['total_ms']:.1f} ms, at most {part['peak_mb']:.0f} MB of memory"
 
 
 def _seconds(part: dict[str, Any] | None) -> str:

@@ -24,7 +24,7 @@ def place(tmp_path, monkeypatch):
         monkeypatch.setitem(method.__kwdefaults__, "cost", 2**10)
     (tmp_path / "models").mkdir()
     embedder(tmp_path / "models")
-    files = {"ann": (1,), "ann2": (1,), "bob": (2,), "cid": (7,), "none": (), "both": (1, 2)}
+    files = {"ann": (1,), "ann2": (1,), "bob": (10,), "cid": (8,), "none": (), "both": (1, 10)}
     for name, people in files.items():
         (tmp_path / f"{name}.png").write_bytes(portrait(*people))
     return tmp_path
@@ -282,3 +282,42 @@ class TestWatchlist:
         status, _, err = run(*make, detects=False)
         assert (status, "8 characters" in err) == (1, True)
         assert sealing.COST == 2**17
+
+
+class TestSightings:
+    def test_a_case_is_kept_searched_grouped_and_erased(self, run, place):
+        pytest.importorskip("lancedb")
+        status, out, err = run("sightings", "add", "seen", "case-1", "ann.png", "both.png",
+                               "cid.png", "none.png")  # fmt: skip
+        assert (status, err) == (0, "")
+        assert out.splitlines()[1::2] == ["both.png: kept 2 faces", "none.png: no faces"]
+        assert run("sightings", "list", "seen", detects=False)[1] == "case-1: 4 faces\n"
+        search = ("search", "ann2.png", "--sightings", "seen", "--case")
+        status, out, _ = run(*search, "case-1", "--json")
+        (face,) = json.loads(out)["faces"]
+        assert status == 0
+        assert face["decision"] == "match"
+        assert [one["name"] for one in face["candidates"]] == ["ann.png", "both.png"]
+        assert {one["decision"] for one in face["candidates"]} == {"match"}
+        assert face["candidates"][0]["seen"]["frame"] == 0
+        assert (place / "seen" / "searches.log").is_file()
+        assert run(*search, "case-2")[0] == 1
+        _, out, _ = run("sightings", "timeline", "seen", "case-1", "--json", detects=False)
+        assert [json.loads(line)["name"] for line in out.splitlines()] == [
+            "ann.png", "both.png", "both.png", "cid.png"
+        ]  # fmt: skip
+        grouped = ("sightings", "groups", "seen", "case-1", "--least", "2")
+        assert len(run(*grouped, detects=False)[1].splitlines()) == 4
+        assert run("sightings", "index", "seen", "case-1", detects=False)[0] == 0
+        assert run("sightings", "erase", "seen", "case-1", detects=False)[:2] == (
+            0, "Erased case-1\n"
+        )  # fmt: skip
+        assert run("sightings", "list", "seen", detects=False)[1] == ""
+
+    @pytest.mark.parametrize(
+        "what",
+        [(), ("--sightings", "seen"), ("--case", "c"), ("--watchlist", "a", "--case", "c"),
+         ("--watchlist", "a", "--sightings", "b", "--case", "c")],
+    )  # fmt: skip
+    def test_what_to_search_is_named_once(self, run, what):
+        assert run("search", "ann.png", *what)[0] == 2

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_curve
+from sklearn.metrics import accuracy_score, det_curve, roc_curve
+from sklearn.model_selection import PredefinedSplit
 
-from facecctv.metrics import calibration, eer, roc, tar_at_far
+from facecctv.metrics import (
+    accuracy_by_folds,
+    calibration,
+    eer,
+    normal_deviate,
+    roc,
+    tar_at_far,
+)
 
 
 def test_no_scores_have_no_rates() -> None:
@@ -121,3 +129,60 @@ def test_calibration_by_hand() -> None:
 )
 def test_calibration_of_one(said: float, came: int, error: float) -> None:
     assert calibration([said], [came]).error == pytest.approx(error)
+
+
+def test_no_pairs_have_no_accuracy() -> None:
+    found = accuracy_by_folds([], [])
+    assert math.isnan(found.mean)
+    assert len(found.accuracies) == 10
+
+
+def test_accuracy_in_two_folds_by_hand() -> None:
+    scores, labels, folds = [0.9, 0.1, 0.8, 0.85], [1, 0, 1, 0], [0, 0, 1, 1]
+    found = accuracy_by_folds(scores, labels, folds)
+    # Fold 1 alone is best judged at "never" or at 0.8: one of two is right, so the highest counts.
+    assert found.thresholds.tolist() == [math.inf, 0.9]
+    assert found.accuracies.tolist() == [0.5, 0.5]
+    assert (found.mean, found.standard_error) == (0.5, 0)
+
+
+def test_pairs_are_dealt_out_by_class() -> None:
+    found = accuracy_by_folds([2.0] * 20 + [1.0] * 20, [1] * 20 + [0] * 20)
+    assert (found.mean, found.standard_error) == (1, 0)
+    assert found.thresholds.tolist() == [2] * 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 2)), min_size=6))
+def test_accuracy_by_folds_has_parity_with_scikit_learn(rows: list[tuple[int, bool, int]]) -> None:
+    scores, labels, folds = (np.array(column) for column in zip(*rows, strict=True))
+    found = accuracy_by_folds(scores, labels, folds)
+    splits = PredefinedSplit(folds).split()
+    for (train, test), accuracy in zip(splits, found.accuracies, strict=True):
+        if not len(train):
+            assert math.isnan(accuracy)
+            continue
+        candidates = [math.inf, *sorted(set(scores[train]), reverse=True)]
+        right = [accuracy_score(labels[train], scores[train] >= t) for t in candidates]
+        best = candidates[int(np.argmax(np.round(right, 12)))]
+        assert accuracy == pytest.approx(accuracy_score(labels[test], scores[test] >= best))
+
+
+@given(pairs)
+def test_the_det_curve_has_parity_with_scikit_learn(pairs: list[tuple[int, bool]]) -> None:
+    scores, labels = [s for s, _ in pairs], [label for _, label in pairs]
+    curve = roc(scores, labels)
+    ours = {
+        (round(a, 9), round(b, 9)) for a, b in zip(curve.fpr, curve.fnr, strict=True)
+    }  # fmt: skip
+    fpr, fnr, _ = det_curve(labels, scores)
+    assert {(round(a, 9), round(b, 9)) for a, b in zip(fpr, fnr, strict=True)} <= ours
+
+
+def test_normal_deviates_by_hand() -> None:
+    found = normal_deviate([0, 0.5, 0.158655, 0.977250, 1])
+    np.testing.assert_allclose(found, [-np.inf, 0, -1, 2, np.inf], atol=1e-5)
+
+
+def test_folds_have_the_shape_of_scores() -> None:
+    with pytest.raises(ValueError, match="folds"):
+        accuracy_by_folds([1, 2], [0, 1], [0])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from facecctv.errors import ImageError, ModelError, ModelNotFound, SettingError
 from facecctv.evidence.steps import Colourise, Modelled, Tool
 from facecctv.image import Limits, read
 from facecctv.models.card import Card
-from facecctv.models.session import Session
+from facecctv.models.session import Array, Runner, Session
 from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
@@ -38,6 +39,34 @@ _UNSURE = 0.4
 """Of the score of a sure face: from there on a face continues what another frame began."""
 
 
+class Model(Runner, Protocol):
+    """A loaded model that can be named in a record."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the model's bytes, 64 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A model that asks before each run whether anybody still waits for it."""
+
+    model: Model
+    check: Callable[[], None]
+
+    @property
+    def card(self) -> Card:
+        return self.model.card
+
+    @property
+    def sha256(self) -> str:
+        return self.model.sha256
+
+    def run(self, *arrays: Array) -> list[Array]:
+        self.check()
+        return self.model.run(*arrays)
+
+
 def store(settings: Settings) -> Store:
     """Where models are looked for under these settings."""
     return Store(settings.models)
@@ -59,7 +88,7 @@ def session(settings: Settings, model: str) -> Session:
     )
 
 
-def origin(model: Session) -> Origin:
+def origin(model: Model) -> Origin:
     """What a result says of the model that made it; loads it."""
     card = model.card
     return Origin(card.name, card.version, model.sha256, card.step)
@@ -93,24 +122,7 @@ def face_enhancer(
     Without a recogniser installed the drift of every face is unknown. Raises ModelNotFound where
     the enhancer is not installed, ModelError and its kin where a model cannot be used.
     """
-    return _face_enhancer(
-        session(settings, enhancer_name(scale)),
-        session(settings, FACE_EMBEDDER),
-        options,
-        below,
-    )
-
-
-def _face_enhancer(
-    model: Session, embedder: Session, options: EnhanceOptions | None, below: float
-) -> FaceEnhancer:
-    made_by = origin(model)
-    meter: DriftMeter | None = DriftMeter(Recogniser(embedder))
-    try:
-        _ = embedder.card
-    except ModelNotFound:
-        meter = None
-    return FaceEnhancer(Enhancer(model, options), made_by, meter, below)
+    return workshop(settings).enhancer(scale, options, below)
 
 
 def face_colouriser(
@@ -121,8 +133,7 @@ def face_colouriser(
     Raises ModelNotFound where the colouriser is not installed, ModelError and its kin where it
     cannot be used.
     """
-    model = session(settings, COLOURISER)
-    return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
+    return workshop(settings).colouriser(options, only_grey=only_grey)
 
 
 def tool(settings: Settings, step: Modelled) -> Tool:
@@ -131,23 +142,7 @@ def tool(settings: Settings, step: Modelled) -> Tool:
     Raises ModelNotFound where the model is not installed, ModelError and its kin where it cannot
     be used.
     """
-    if isinstance(step, Colourise):
-        model = session(settings, COLOURISER)
-        colour = Colouriser(model, ColouriseOptions(step.saturation))
-        return Tool(colour if step.force else partial(_coloured, colour), origin(model))
-    model = session(settings, enhancer_name(step.scale))
-    enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
-    if enhance.scale != step.scale:
-        raise ModelError(f"{model.card.name} enlarges {enhance.scale} times, not {step.scale}")
-    if not step.faces_only:
-        return Tool(enhance, origin(model))
-    finder = session(settings, FACE_DETECTOR)
-    detect = Detector(finder)
-    return Tool(
-        lambda image: enhance_faces(image, detect(image), enhance),
-        origin(model),
-        found_by=origin(finder),
-    )
+    return workshop(settings).tool(step)
 
 
 def _coloured(colourise: Colouriser, image: Image) -> Image:
@@ -161,7 +156,10 @@ def _coloured(colourise: Colouriser, image: Image) -> Image:
 def recogniser(
     settings: Settings, model: str = FACE_EMBEDDER, *, mirror: bool = False
 ) -> Recogniser:
-    """The recogniser, or one of the user's own by path; read when first used."""
+    """The recogniser, or one of the user's own by path; read when first used.
+
+    With `mirror` faces are looked at with their mirror images: calibrations are fitted so.
+    """
     return Recogniser(session(settings, model), mirror=mirror)
 
 
@@ -244,9 +242,17 @@ def examine(
 class Workshop:
     """Pipelines for any options, all over the same models, each loaded when first needed."""
 
-    detector: Session
-    others: Mapping[str, Session] = field(default_factory=dict)
+    detector: Model
+    others: Mapping[str, Model] = field(default_factory=dict)
     """By name: the enhancers, the colouriser and the recogniser, installed or not."""
+
+    def during(self, check: Callable[[], None]) -> Workshop:
+        """One over the same models that calls `check` before each run of a network.
+
+        What it raises ends the work between two tiles of a large picture.
+        """
+        others = {name: _Watched(model, check) for name, model in self.others.items()}
+        return Workshop(_Watched(self.detector, check), others)
 
     def pipeline(
         self,
@@ -269,7 +275,7 @@ class Workshop:
     ) -> FaceEnhancer:
         """As `face_enhancer`."""
         model = self._other(enhancer_name(scale))
-        return _face_enhancer(model, self._other(FACE_EMBEDDER), options, below)
+        return FaceEnhancer(Enhancer(model, options), origin(model), self.meter(), below)
 
     def colouriser(
         self, options: ColouriseOptions | None = None, *, only_grey: bool = True
@@ -278,14 +284,51 @@ class Workshop:
         model = self._other(COLOURISER)
         return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
 
-    def _other(self, name: str) -> Session:
+    def tool(self, step: Modelled) -> Tool:
+        """As the function `tool`."""
+        if isinstance(step, Colourise):
+            model = self._other(COLOURISER)
+            colour = Colouriser(model, ColouriseOptions(step.saturation))
+            return Tool(colour if step.force else partial(_coloured, colour), origin(model))
+        model = self._other(enhancer_name(step.scale))
+        enhance = Enhancer(model, EnhanceOptions(step.strength, step.luminance))
+        made_by = origin(model)
+        if enhance.scale != step.scale:
+            raise ModelError(f"{made_by.model} enlarges {enhance.scale} times, not {step.scale}")
+        if not step.faces_only:
+            return Tool(enhance, made_by)
+        detect = Detector(self.detector)
+        return Tool(
+            lambda image: enhance_faces(image, detect(image), enhance),
+            made_by,
+            found_by=origin(self.detector),
+        )
+
+    def meter(self) -> DriftMeter | None:
+        """What measures identity drift; None where the recogniser for it is not installed."""
+        embedder = self.others.get(FACE_EMBEDDER)
+        if embedder is None:
+            return None
+        try:
+            _ = embedder.card
+        except ModelNotFound:
+            return None
+        return DriftMeter(Recogniser(embedder))
+
+    def _other(self, name: str) -> Model:
         if name not in self.others:
             raise ModelNotFound(f"no model {name!r} in this workshop")
         return self.others[name]
 
     def cards(self) -> list[Card]:
-        """What the models say of themselves that every request needs; loads them."""
-        return [self.detector.card]
+        """What the models that are installed say of themselves; loads them."""
+        cards = [self.detector.card]
+        for model in self.others.values():
+            try:
+                cards.append(model.card)
+            except ModelNotFound:
+                continue
+        return cards
 
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:

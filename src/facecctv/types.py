@@ -239,6 +239,20 @@ class Coloured:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a face was seen."""
+
+    sha256: str
+    """Of the file, hexadecimal."""
+    frame: int
+    """0 for a picture."""
+    time: float | None
+    """Seconds from the stream's start; None for a picture."""
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in pixels of the frame."""
+
+
+@dataclass(frozen=True)
 class Match:
     """Somebody of a watch-list or of the sightings who may be this person."""
 
@@ -248,6 +262,8 @@ class Match:
     false_match_rate: float
     """0..1, at this quality and gallery size."""
     decision: Decision
+    seen: Place | None = None
+    """For sightings."""
 
 
 @dataclass(frozen=True, eq=False)

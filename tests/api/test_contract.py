@@ -9,8 +9,10 @@ from schemathesis import checks
 from facecctv.api.app import create_app
 from facecctv.api.desk import ServerSettings
 from facecctv.api.limits import ServerLimits
-from facecctv.pipeline import Pipeline
-from facecctv.vision.quality import assess
+from facecctv.build import Workshop
+from facecctv.models.session import Session
+from tests.red_detector import red_detector
+from tests.tiny_enhancers import constant_colouriser, mean_embedder, nearest_enhancer
 
 CHECKS = [
     checks.not_a_server_error,
@@ -21,19 +23,22 @@ CHECKS = [
 ]
 
 
-class Workshop:
-    def pipeline(self, options=None, margin=0.35):
-        return Pipeline(detect=lambda image: [], assess=assess, margin=margin)
-
-    def cards(self):
-        return []
+WORKSHOP = Workshop(
+    Session(red_detector()),
+    {
+        "enhancer-x2": Session(nearest_enhancer(2)),
+        "enhancer-x4": Session(nearest_enhancer(4)),
+        "colouriser": Session(constant_colouriser()),
+        "face-embedder": Session(mean_embedder()),
+    },
+)
 
 
 EXAMPLES = int(os.environ.get("FACECCTV_EXAMPLES", "10"))
 """Of each route; `make contract` asks for more."""
 
 LIMITS = ServerLimits(requests_per_minute=0, max_bytes=10_000)
-APP = create_app(Workshop(), ServerSettings(limits=LIMITS))
+APP = create_app(WORKSHOP, ServerSettings(limits=LIMITS))
 CONTRACT = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 

@@ -61,10 +61,13 @@ test('the menu has only what the server can do', async () => {
   const visit = await Visit.open(browser);
   await visit.go();
   await visit.page.getByRole('link', { name: 'Showcase' }).waitFor();
+  const { capabilities } = await (await fetch(`${visit.server}/v1/models`)).json();
+  const enhances = capabilities.includes('enhance') || capabilities.includes('colourise');
   const names = await visit.page.getByRole('navigation').getByRole('link').allTextContents();
   expect(names.map((name) => name.trim())).toEqual([
     'Home',
     'Face detection',
+    ...(enhances ? ['Enhancement'] : []),
     'Showcase',
     'Settings',
     'About & privacy',

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
@@ -9,19 +10,40 @@ const START_SECONDS = 120;
 
 declare module 'vitest' {
   export interface ProvidedContext {
+    /** With the models that ship. */
     server: string;
+    /** With small models for everything that can be enhanced. */
+    enhancing: string;
   }
 }
 
-/** Starts the real server over the built web app; returns what ends it. */
+const PYTHON = process.env.FACECCTV_PYTHON ?? `${ROOT}/.venv/bin/python`;
+const ENVIRONMENT = { ...process.env, PYTHONPATH: `${ROOT}/src` };
+
+/** Starts the real server over the built web app, twice; returns what ends both. */
 export default async function setup(project: TestProject): Promise<() => void> {
   if (!existsSync(`${ROOT}/src/facecctv/web/index.html`))
     throw new Error('the web app is not built: make web');
-  const python = process.env.FACECCTV_PYTHON ?? `${ROOT}/.venv/bin/python`;
+  const models = mkdtempSync(`${tmpdir()}/facecctv-models-`);
+  execFileSync(PYTHON, [`${ROOT}/web/browser/models.py`, models], { env: ENVIRONMENT });
+  const [server, endServer] = await serving({});
+  // Looked at by eye, the tests run over real models: those of this folder.
+  const folder = process.env.ENHANCERS ?? models;
+  const [enhancing, endEnhancing] = await serving({ FACECCTV_MODELS: folder });
+  project.provide('server', server);
+  project.provide('enhancing', enhancing);
+  return () => {
+    endServer();
+    endEnhancing();
+    rmSync(models, { recursive: true });
+  };
+}
+
+async function serving(more: Record<string, string>): Promise<[string, () => void]> {
   const port = await freePort();
-  const process_ = spawn(python, ['-m', 'facecctv', 'serve', '--port', String(port)], {
+  const process_ = spawn(PYTHON, ['-m', 'facecctv', 'serve', '--port', String(port)], {
     cwd: ROOT,
-    env: { ...process.env, PYTHONPATH: `${ROOT}/src` },
+    env: { ...ENVIRONMENT, ...more },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
@@ -32,8 +54,7 @@ export default async function setup(project: TestProject): Promise<() => void> {
       throw new Error(`the server did not start:\n${said}`);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
-  project.provide('server', address);
-  return () => void process_.kill();
+  return [address, () => void process_.kill()];
 }
 
 async function answers(address: string): Promise<boolean> {

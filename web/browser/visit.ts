@@ -49,10 +49,14 @@ export class Visit {
     });
   }
 
-  static async open(browser: Browser, options: BrowserContextOptions = {}): Promise<Visit> {
+  static async open(
+    browser: Browser,
+    options: BrowserContextOptions = {},
+    server: 'server' | 'enhancing' = 'server',
+  ): Promise<Visit> {
     const context = await browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
     context.setDefaultTimeout(30_000);
-    return new Visit(await context.newPage(), inject('server'));
+    return new Visit(await context.newPage(), inject(server));
   }
 
   async go(hash = '#/'): Promise<void> {

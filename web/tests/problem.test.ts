@@ -45,8 +45,19 @@ test('no reply means that the server is gone, or that we are offline', () => {
 });
 
 test('what is left to the server is not sent', () => {
-  expect(queryOf({ threshold: null, minFace: null })).toBe('');
-  expect(queryOf({ crops: true, annotated: false, threshold: 0, minFace: 20 })).toBe(
+  expect(queryOf({ threshold: null, min_face: null })).toBe('');
+  expect(queryOf({ crops: true, annotated: false, threshold: 0, min_face: 20 })).toBe(
     '?crops=true&threshold=0&min_face=20',
   );
+});
+
+test.each([
+  [422, 'option', 'option'],
+  [422, 'has-colour', 'has-colour'],
+  [413, 'output-too-large', 'output-too-large'],
+  [503, 'not-installed', 'not-installed'],
+  [503, 'of a later version', 'busy'],
+])('status %i with the code %s is a problem of the kind %s', (status, code, kind) => {
+  const problem = problemOf(status, JSON.stringify({ detail: 'so', code }), '3');
+  expect([problem.kind, problem.detail]).toEqual([kind, 'so']);
 });

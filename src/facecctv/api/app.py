@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from facecctv import __version__
-from facecctv.api import classic, compreface, demo, facts, native, pages
+from facecctv.api import classic, compreface, demo, facts, making, native, pages, steps
 from facecctv.api.around import Around
 from facecctv.api.desk import Desk, ServerSettings, Workshop
 from facecctv.api.problems import Problem
 
-ROOMS = (native.routes, classic.routes, compreface.routes, demo.routes)
+ROOMS = (native.routes, making.routes, steps.routes, classic.routes, compreface.routes, demo.routes)
 OF_THE_API = ("/v1/", "/task/", "/api/")
 
 DESCRIPTION = (
@@ -27,8 +27,8 @@ DESCRIPTION = (
     "for the time of one request. Errors are application/problem+json (RFC 9457)."
 )
 NOT_HERE = (
-    "nothing answers here; a capability that is not installed has no address (GET /v1/models "
-    "lists those that are)"
+    "nothing answers here; this server may lack what you are looking for (GET /v1/models lists "
+    "what is installed)"
 )
 
 _NO_TELEMETRY: Any = dict.fromkeys(
@@ -80,7 +80,7 @@ def create_app(
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["x-api-key", "content-type"],
-            expose_headers=["X-Input-SHA256", "X-Faces", "Retry-After"],
+            expose_headers=["X-Input-SHA256", "X-Faces", *making.HEADERS, "Retry-After"],
         )
     app.add_middleware(
         Around,
@@ -105,7 +105,9 @@ def _handle_errors(app: FastAPI, web: Path) -> None:
         return Problem(error.status_code, detail, error.headers).response()
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return Problem(422, "; ".join(_plain(one) for one in error.errors())).response()
+        return Problem(
+            422, "; ".join(_plain(one) for one in error.errors()), code="option"
+        ).response()
 
     async def problem(_: Request, error: Problem) -> Response:
         return error.response()

@@ -9,8 +9,12 @@ from fastapi import APIRouter, Request, Response
 from facecctv import __version__
 from facecctv.api import documents, replies
 from facecctv.api.desk import Desk, Seen
+from facecctv.api.effort import check_effort
+from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
+from facecctv.api.making import EnhancingQuery, answer, headers
 from facecctv.api.options import Looking, LookingQuery
 from facecctv.draw import outline
+from facecctv.evidence.provenance import embedded
 from facecctv.types import Face
 
 
@@ -35,6 +39,19 @@ def routes(desk: Desk) -> APIRouter:
         """The picture with each face outlined and its score; `X-Faces` counts them."""
         return await desk.answer(request, _work(desk, request, looking, _score))
 
+    @router.post(
+        "/task/image-enhancement",
+        summary="Enhance a picture",
+        response_class=Response,
+        responses=documents.made("The enhanced picture."),
+        openapi_extra=documents.picture_body(),
+    )
+    async def image_enhancement(request: Request, making: EnhancingQuery) -> Response:
+        """The picture, four times as large each way unless told otherwise. 503 where the model is
+        not installed.
+        """
+        return await answer(desk, request, making, always="jpeg")
+
     if pipeline.assess is not None:
         assess = pipeline.assess
 
@@ -45,15 +62,21 @@ def routes(desk: Desk) -> APIRouter:
             responses=documents.only_pictures("The picture with the faces outlined and judged."),
             openapi_extra=documents.picture_body(),
         )
-        async def full_image_examination(request: Request, looking: LookingQuery) -> Response:
-            """The picture with each face outlined and the best use it is good enough for."""
+        async def full_image_examination(
+            request: Request, looking: LookingQuery, improving: ImprovingQuery
+        ) -> Response:
+            """The picture with each face outlined and the best use it is good enough for, judged
+            by the original pixels. With `enhance` the picture is enlarged and its faces are
+            enhanced, with `colourise` it is coloured; the headers say so.
+            """
 
             def judged(seen: Seen, face: Face) -> str:
                 seen.leave.check()
                 uses = assess(seen.picture.image, face).usable_for
                 return uses[-1] if uses else "unusable"
 
-            return await desk.answer(request, _work(desk, request, looking, judged))
+            work = _work(desk, request, looking, judged, improving)
+            return await desk.answer(request, work, load=improving.load)
 
     return router
 
@@ -62,8 +85,16 @@ def _score(seen: Seen, face: Face) -> str:
     return f"{face.score:.2f}"
 
 
+def _enlarged(face: Face, scale: int) -> Face:
+    return Face(face.box * scale, face.landmarks * scale, face.score)
+
+
 def _work(
-    desk: Desk, request: Request, looking: Looking, label: Callable[[Seen, Face], str]
+    desk: Desk,
+    request: Request,
+    looking: Looking,
+    label: Callable[[Seen, Face], str],
+    improving: Improving = UNCHANGED,
 ) -> Callable[[Seen], Response]:
     format = replies.wanted_picture(request.headers.get("accept", "")) or "jpeg"
     pipeline = looking.pipeline(desk)
@@ -73,6 +104,16 @@ def _work(
         faces = looking.faces(desk, pipeline, image)
         seen.leave.check()
         labels = [label(seen, face) for face in faces]
-        return replies.picture_reply(outline(image, faces, labels), format, len(faces))
+        process = improving.whole(desk, seen, faces)
+        if process is None:
+            return replies.picture_reply(outline(image, faces, labels), format, len(faces))
+        check_effort(process.chain, image.shape[1], image.shape[0], desk.limits)
+        larger = [_enlarged(face, improving.scale) for face in faces]
+        shown = outline(process(image, seen.leave.check), larger, labels)
+        data = replies.encoded(
+            shown, format, embedded(seen.picture.sha256, process.steps, __version__)
+        )
+        said = headers(process.steps) | {"X-Faces": str(len(faces))}
+        return Response(data, media_type=f"image/{format}", headers=said)
 
     return work

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import operator
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,12 +19,16 @@ from facecctv.api.metrics import Metrics
 from facecctv.api.problems import Problem
 from facecctv.api.security import Keys, client
 from facecctv.api.uploads import Upload, receive
-from facecctv.errors import FaceCCTVError, ImageError, LimitError, MissingExtra
+from facecctv.errors import FaceCCTVError, ImageError, LimitError, MissingExtra, ModelNotFound
+from facecctv.evidence.steps import Modelled, Tool
 from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
 from facecctv.models.card import Card
 from facecctv.pipeline import Pipeline
+from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
 from facecctv.vision.detect import DetectOptions
+from facecctv.vision.drift import DriftMeter
+from facecctv.vision.enhance import EnhanceOptions, FaceEnhancer
 
 
 class Workshop(Protocol):
@@ -31,8 +37,27 @@ class Workshop(Protocol):
     def pipeline(self, options: DetectOptions | None = None, margin: float = 0.35) -> Pipeline:
         """A pipeline with these options, over models that are loaded once."""
 
+    def during(self, check: Callable[[], None]) -> Workshop:
+        """One over the same models that calls `check` before each run of a network."""
+
+    def enhancer(
+        self, scale: int = 4, options: EnhanceOptions | None = None, below: float = math.inf
+    ) -> FaceEnhancer:
+        """The stage that enhances faces; raises ModelNotFound where there is no such model."""
+
+    def colouriser(
+        self, options: ColouriseOptions | None = None, *, only_grey: bool = True
+    ) -> FaceColouriser:
+        """The stage that colours faces; raises ModelNotFound where there is no such model."""
+
+    def tool(self, step: Modelled) -> Tool:
+        """What performs a step of a chain; raises ModelNotFound where its model is missing."""
+
+    def meter(self) -> DriftMeter | None:
+        """What measures identity drift; None where the model for it is missing."""
+
     def cards(self) -> list[Card]:
-        """What the models say of themselves."""
+        """What the models that are installed say of themselves."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +84,18 @@ class Seen:
     """As the client named it."""
     leave: Leave
     """To be asked between steps."""
+    data: bytearray
+    """The file as received; wiped when the reply is made."""
     boxes: object = None
     """As received, unchecked; None if none were."""
 
 
 Work = Callable[[Seen], Response]
+Load = Callable[[int, int], int]
+"""Width and height of a picture -> pixels of the work that it makes: which lane it waits in."""
+
+
+MISSING = "a model that this needs is not installed here (GET /v1/models lists those that are)"
 
 
 class Desk:
@@ -90,7 +122,13 @@ class Desk:
         for lane in self.lanes:
             lane.close()
 
-    async def answer(self, request: Request, work: Work, field_name: str = "file") -> Response:
+    async def answer(
+        self,
+        request: Request,
+        work: Work,
+        field_name: str = "file",
+        load: Load = operator.mul,
+    ) -> Response:
         """The reply to a request with one picture; `work` runs in a thread.
 
         Raises Problem for everything that is the request's fault or the server's lack of room.
@@ -101,22 +139,23 @@ class Desk:
             except ClientDisconnect as error:
                 raise Problem(400, "the upload broke off") from error
             try:
-                reply = await _while_there(request, self._work(upload, work))
+                reply = await _while_there(request, self._work(upload, work, load))
                 reply.headers["X-Input-SHA256"] = upload.sha256
                 return reply
             finally:
                 upload.wipe()
                 self.gate.release(len(upload.data))
 
-    async def _work(self, upload: Upload, work: Work) -> Response:
+    async def _work(self, upload: Upload, work: Work, load: Load) -> Response:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.limits.work_seconds
         leave = Leave()
         limits = Limits(self.limits.max_bytes, self.limits.max_pixels)
-        pixels = await self._looking.run(
-            lambda: _pixels(upload, limits), leave, self.limits.work_seconds
+        width, height = await self._looking.run(
+            lambda: _size(upload, limits), leave, self.limits.work_seconds
         )
-        lane = self._large if pixels > self.limits.large_pixels else self._small
+        is_large = load(width, height) > self.limits.large_pixels
+        lane = self._large if is_large else self._small
 
         def run() -> Response:
             return _decoded(upload, limits, leave, work)
@@ -141,11 +180,11 @@ _LANE_GAUGES: tuple[tuple[str, str, Callable[[Lane], float]], ...] = (
 )
 
 
-def _pixels(upload: Upload, limits: Limits) -> int:
-    """From the header alone."""
+def _size(upload: Upload, limits: Limits) -> tuple[int, int]:
+    """Width and height from the header alone, as stored: perhaps lying on its side."""
     try:
         with open_header(upload.data, limits) as (_, source):
-            return int(source.size[0] * source.size[1])
+            return int(source.size[0]), int(source.size[1])
     except LimitError as error:
         raise Problem(413, str(error)) from error
     except ImageError as error:
@@ -164,9 +203,11 @@ def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Respon
         raise Problem(422, str(error)) from error
     try:
         leave.check()
-        return work(Seen(picture, upload.name, leave, upload.boxes))
+        return work(Seen(picture, upload.name, leave, upload.data, upload.boxes))
     except MemoryError as error:
         raise Problem(503, "not enough memory for this picture", {"Retry-After": "10"}) from error
+    except ModelNotFound as error:
+        raise Problem(503, MISSING, code="not-installed") from error
     except FaceCCTVError as error:
         # Its message may name files of the server.
         raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error

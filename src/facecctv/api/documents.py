@@ -88,6 +88,22 @@ def with_pictures(description: str, example: Any = None) -> dict[int | str, dict
     }
 
 
+def made(description: str) -> dict[int | str, dict[str, Any]]:
+    """As `with_pictures`; a picture's headers say how it was made."""
+    found = with_pictures(description)
+    found[200]["headers"] = _DIGEST | {
+        "X-Step-Classes": {
+            "description": "Of a picture: the class of each step, in order.",
+            "schema": {"type": "string"},
+        },
+        "X-Estimated": {
+            "description": "Of a picture: what is an estimate; detail, colour, both or nothing.",
+            "schema": {"type": "string"},
+        },
+    }
+    return found
+
+
 def only_pictures(description: str) -> dict[int | str, dict[str, Any]]:
     """A picture, JPEG unless `Accept` says otherwise, and all that can go wrong."""
     content = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _BINARY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,18 +17,25 @@ from facecctv.api.privacy import Privacy
 from facecctv.api.problems import Problem, documented
 from facecctv.api.security import client
 from facecctv.errors import FaceCCTVError
+from facecctv.models.card import Card
 
 STUCK = 2.0
 """Work that runs this many times longer than it may says that a thread hangs."""
 
 
-def capabilities(openapi: dict[str, Any]) -> list[str]:
-    """The names below /v1/ that take pictures: what is installed is what has a route."""
-    return [
+NEEDED = {"enhance": "enhancer", "colourise": "colouriser"}
+"""Capabilities with a task that an installed model must have; all others need the detector."""
+
+
+def capabilities(openapi: dict[str, Any], cards: Sequence[Card]) -> list[str]:
+    """The names below /v1/ that take pictures and whose models are installed."""
+    tasks = {card.task for card in cards}
+    names = [
         path.removeprefix("/v1/")
         for path, methods in openapi["paths"].items()
         if path.startswith("/v1/") and "post" in methods
     ]
+    return [name for name in names if name not in NEEDED or NEEDED[name] in tasks]
 
 
 def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
@@ -63,7 +70,7 @@ def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
         described = [
             {"name": card.name, "task": card.task, "version": card.version} for card in cards
         ]
-        return {"capabilities": capabilities(openapi()), "models": described}
+        return {"capabilities": capabilities(openapi(), cards), "models": described}
 
     @router.get(
         "/metrics",

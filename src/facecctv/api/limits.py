@@ -23,6 +23,14 @@ class ServerLimits:
     """Of one picture file."""
     max_pixels: int = 50_000_000
     """Of one picture, width times height."""
+    max_output_pixels: int = 50_000_000
+    """Of one picture that is made, such as an enlarged one, and of all enhanced faces of a reply
+    together: scale times scale as many as went in."""
+    max_filter_pixels: int = 8_000_000
+    """Of one picture put through a filter of a chain, at its default settings; settings that take
+    longer may be for fewer."""
+    max_steps: int = 16
+    """Of one chain."""
     max_untiled_pixels: int = 4_000_000
     """Of one picture looked at with tiles=off, which takes memory with its size."""
     max_faces: int = 1000

@@ -7,14 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
+from pydantic import JsonValue
 
-from facecctv import schema
+from facecctv import __version__, schema
 from facecctv.api import boxes, documents, replies
 from facecctv.api.desk import Desk, Seen
+from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
 from facecctv.api.options import Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
+from facecctv.evidence.provenance import embedded
+from facecctv.evidence.steps import Step
+from facecctv.image import Picture
 from facecctv.pipeline import Pipeline
-from facecctv.types import Face
+from facecctv.types import Coloured, Enhanced, Face, Image, Origin, Portrait
+from facecctv.vision.drift import change_map
 
 CROP_PIXELS_PER_PICTURE_PIXEL = 4
 """All crops of a reply together, at most; or CROP_PIXELS if that is more."""
@@ -39,7 +45,7 @@ def routes(desk: Desk) -> APIRouter:
         """Where the faces of a picture are. With `Accept: image/png` (or jpeg, webp) the reply
         is the picture with the faces outlined.
         """
-        return await desk.answer(request, _work(desk, request, looking, showing, judge=False))
+        return await desk.answer(request, _work(desk, request, looking, showing))
 
     if pipeline.assess is not None:
 
@@ -54,7 +60,10 @@ def routes(desk: Desk) -> APIRouter:
             openapi_extra=documents.picture_body(boxes=True),
         )
         async def examine(
-            request: Request, looking: LookingQuery, showing: ShowingQuery
+            request: Request,
+            looking: LookingQuery,
+            showing: ShowingQuery,
+            improving: ImprovingQuery,
         ) -> Response:
             """Faces and the quality of each. With `Accept: image/png` (or jpeg, webp) the reply
             is the picture with the faces outlined.
@@ -62,25 +71,41 @@ def routes(desk: Desk) -> APIRouter:
             With `boxes` these are examined, in their order, and no others are looked for. Where
             the detector sees a face in a box it takes the place of the box; where it sees none
             the box stands, with probability 0 and `landmarks_from: average`.
+
+            Faces are enhanced and coloured on request; each then says by which model, and
+            whether it is still the same person. They are judged by the original pixels alone.
+            503 where the model is not installed.
             """
-            return await desk.answer(request, _work(desk, request, looking, showing, judge=True))
+            work = _work(desk, request, looking, showing, improving, judge=True)
+            return await desk.answer(request, work, load=improving.load)
 
     return router
 
 
 def _work(
-    desk: Desk, request: Request, looking: Looking, showing: Showing, *, judge: bool
+    desk: Desk,
+    request: Request,
+    looking: Looking,
+    showing: Showing,
+    improving: Improving = UNCHANGED,
+    *,
+    judge: bool = False,
 ) -> Callable[[Seen], Response]:
     format = replies.wanted_picture(request.headers.get("accept", ""))
-    pipeline = looking.pipeline(desk)
+    looker = looking.pipeline(desk)
 
     def work(seen: Seen) -> Response:
         image = seen.picture.image
-        faces, unseen = _faces(desk, seen, looking, pipeline, by_hand=judge)
+        faces, unseen = _faces(desk, seen, looking, looker, by_hand=judge)
         seen.leave.check()
         if format is not None:
             return replies.picture_reply(replies.annotated(image, faces), format, len(faces))
-        found, crops = _portraits(seen, pipeline, faces, showing, judge=judge)
+        pictures = _Pictures(seen.picture, showing, improving)
+        if judge or showing.crops:
+            pipeline = improving.stages(looker, desk, seen)
+            found = _portraits(seen, pipeline, faces, pictures, judge=judge)
+        else:
+            found = [schema.Face.of(face) for face in faces]
         for number in unseen:
             found[number] = found[number].model_copy(update={"landmarks_from": "average"})
         return replies.json_reply(
@@ -90,7 +115,10 @@ def _work(
                 width=seen.picture.width,
                 height=seen.picture.height,
                 faces=tuple(found),
-                crops=tuple(crops) if showing.crops else None,
+                crops=tuple(pictures.crops) if showing.crops else None,
+                enhanced=pictures.of("enhanced"),
+                changes=pictures.of("changes"),
+                coloured=pictures.of("coloured"),
                 annotated=(
                     replies.data_url(replies.annotated(image, faces), showing.format)
                     if showing.annotated
@@ -116,24 +144,89 @@ def _faces(
     return [one.face for one in drawn], unseen
 
 
+class _Pictures:
+    """The pictures of faces that a reply carries, in the order of the faces."""
+
+    def __init__(self, picture: Picture, showing: Showing, improving: Improving) -> None:
+        image, self._sha256 = picture.image, picture.sha256
+        self._room = max(
+            CROP_PIXELS, CROP_PIXELS_PER_PICTURE_PIXEL * image.shape[0] * image.shape[1]
+        )
+        self._format, self._improving = showing.format, improving
+        self._crops = showing.crops
+        self.crops: list[replies.CropPicture] = []
+        self._kinds: dict[str, list[replies.FacePicture]] = {
+            kind: []
+            for kind, wanted in (
+                ("enhanced", showing.crops and improving.enhance != "off"),
+                ("coloured", showing.crops and improving.colourise != "off"),
+                ("changes", improving.changes and improving.enhance != "off"),
+            )
+            if wanted
+        }
+
+    def add(self, number: int, portrait: Portrait) -> None:
+        """Problem 422 where the crops become too many pixels."""
+        crop, enhanced, coloured = portrait.crop, portrait.enhanced, portrait.coloured
+        if crop is None:
+            return
+        if self._crops:
+            self._room -= crop.image.shape[0] * crop.image.shape[1]
+            if self._room < 0:
+                raise Problem(422, "too many large faces for crops: raise threshold or set limit")
+            self.crops.append(replies.crop_picture(number, crop, self._format))
+        steps = [] if enhanced is None else [_enhanced(enhanced)]
+        if enhanced is not None:
+            self._made("enhanced", number, enhanced.image, steps)
+            if "changes" in self._kinds:
+                self._made("changes", number, change_map(crop.image, enhanced.image), steps)
+        if coloured is not None:
+            before = steps if coloured.of == "enhanced" else []
+            self._made("coloured", number, coloured.image, [*before, _coloured(coloured)])
+
+    def _made(self, kind: str, number: int, image: Image, steps: list[Step]) -> None:
+        if kind in self._kinds:
+            words = embedded(self._sha256, steps, __version__)
+            self._kinds[kind].append(replies.face_picture(number, image, self._format, words))
+
+    def of(self, kind: str) -> tuple[replies.FacePicture, ...] | None:
+        """Those of one kind; None if it was not asked for."""
+        return tuple(self._kinds[kind]) if kind in self._kinds else None
+
+
+def _enhanced(made: Enhanced) -> Step:
+    luminance = "on" if made.luminance_only else "off"
+    facts: dict[str, JsonValue] = {
+        "scale": made.scale,
+        "strength": made.strength,
+        "luminance": luminance,
+    }
+    return _step("enhance", made.origin, facts)
+
+
+def _coloured(made: Coloured) -> Step:
+    return _step("colourise", made.origin, {"saturation": made.saturation})
+
+
+def _step(name: str, origin: Origin, parameters: dict[str, JsonValue]) -> Step:
+    return Step(
+        name=name,
+        step_class=origin.step,
+        parameters=parameters,
+        model=origin.model,
+        model_version=origin.version,
+        model_sha256=origin.sha256,
+    )
+
+
 def _portraits(
-    seen: Seen, pipeline: Pipeline, faces: list[Face], showing: Showing, *, judge: bool
-) -> tuple[list[schema.Face], list[replies.CropPicture]]:
+    seen: Seen, pipeline: Pipeline, faces: list[Face], pictures: _Pictures, *, judge: bool
+) -> list[schema.Face]:
     """One face after the other, so that the pixels of one crop are held at a time."""
     found: list[schema.Face] = []
-    crops: list[replies.CropPicture] = []
-    image = seen.picture.image
-    room = max(CROP_PIXELS, CROP_PIXELS_PER_PICTURE_PIXEL * image.shape[0] * image.shape[1])
     for number, face in enumerate(faces):
         seen.leave.check()
-        if not (judge or showing.crops):
-            found.append(schema.Face.of(face))
-            continue
-        portrait = pipeline.portraits(image, [face])[0]
+        portrait = pipeline.portraits(seen.picture.image, [face])[0]
         found.append(schema.Face.of_portrait(portrait) if judge else schema.Face.of(face))
-        if showing.crops and portrait.crop is not None:
-            room -= portrait.crop.image.shape[0] * portrait.crop.image.shape[1]
-            if room < 0:
-                raise Problem(422, "too many large faces for crops: raise threshold or set limit")
-            crops.append(replies.crop_picture(number, portrait.crop, showing.format))
-    return found, crops
+        pictures.add(number, portrait)
+    return found

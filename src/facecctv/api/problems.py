@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
@@ -20,6 +20,11 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "code": {
+            "type": "string",
+            "enum": ["option", "output-too-large", "has-colour", "not-installed"],
+            "description": "Where one status has several ways out.",
+        },
     },
 }
 
@@ -27,7 +32,7 @@ MEANINGS = {
     400: "The request cannot be understood: a broken body, no picture in it, a wrong host.",
     401: "An API key is needed, or the one sent is not known.",
     403: "The request comes from a web page that this server does not serve.",
-    404: "Nothing answers here; a capability that is not installed has no address.",
+    404: "Nothing answers here.",
     405: "The address exists, the method does not.",
     408: "The upload took too long.",
     413: "More bytes or pixels than the limits allow (`GET /v1/limits`).",
@@ -35,9 +40,13 @@ MEANINGS = {
     422: "An option out of its range, or a picture that is damaged.",
     429: "Too much at once: try again after the seconds that `Retry-After` names.",
     500: "A bug. Nothing of the request was kept.",
-    503: "The work took too long, or a model cannot be used.",
+    503: "The work took too long, or a model cannot be used or is not installed.",
 }
 WITH_RETRY = frozenset({429, 503})
+
+
+Code = Literal["option", "output-too-large", "has-colour", "not-installed"]
+"""A member `code` beside those of RFC 9457, where one status has several ways out."""
 
 
 class Problem(Exception):
@@ -52,12 +61,13 @@ class Problem(Exception):
         detail: str,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        code: Code | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {})
+        self.extra = dict(extra or {}) | ({"code": code} if code else {})
 
     def response(self) -> JSONResponse:
         """The problem as sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -14,7 +14,8 @@ from facecctv.api.options import PictureFormat
 from facecctv.api.problems import Problem
 from facecctv.draw import outline
 from facecctv.errors import OutputError
-from facecctv.image import encode
+from facecctv.image import Carried, encode
+from facecctv.image.carrying import NOTHING
 from facecctv.types import Crop, Face, Image
 
 PICTURES: dict[str, PictureFormat] = {
@@ -38,30 +39,51 @@ class CropPicture(BaseModel):
     """A data URL."""
 
 
+class FacePicture(BaseModel):
+    """What was made of one face's crop."""
+
+    face: Annotated[int, Field(ge=0)]
+    """Which of `faces`, from 0."""
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    image: str
+    """A data URL."""
+
+
 class Result(schema.Result):
     """The one JSON form, with pictures where they were asked for."""
 
     crops: tuple[CropPicture, ...] | None = None
+    enhanced: tuple[FacePicture, ...] | None = None
+    """Crops with more pixels, of the faces that were enhanced."""
+    changes: tuple[FacePicture, ...] | None = None
+    """What enhancing added to each of these: middle grey is no change."""
+    coloured: tuple[FacePicture, ...] | None = None
+    """Crops whose colour is estimated, enhanced where the face was."""
     annotated: str | None = None
     """A data URL."""
 
 
-def json_reply(value: schema.Result) -> Response:
+def json_reply(value: BaseModel) -> Response:
     """Keys that were not asked for are absent."""
-    return Response(value.to_json(), media_type="application/json")
+    return Response(value.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 def picture_reply(image: Image, format: PictureFormat, faces: int) -> Response:
     """One picture, with the number of faces in the header `X-Faces`."""
     return Response(
-        _encoded(image, format), media_type=f"image/{format}", headers={"X-Faces": str(faces)}
+        encoded(image, format), media_type=f"image/{format}", headers={"X-Faces": str(faces)}
     )
 
 
 def data_url(image: Image, format: PictureFormat) -> str:
     """A picture inside JSON."""
-    text = base64.b64encode(_encoded(image, format)).decode()
-    return f"data:image/{format};base64,{text}"
+    return as_url(encoded(image, format), format)
+
+
+def as_url(data: bytes, format: PictureFormat) -> str:
+    """The bytes of a picture's file inside JSON."""
+    return f"data:image/{format};base64,{base64.b64encode(data).decode()}"
 
 
 def crop_picture(number: int, crop: Crop, format: PictureFormat) -> CropPicture:
@@ -75,6 +97,15 @@ def crop_picture(number: int, crop: Crop, format: PictureFormat) -> CropPicture:
         height=height,
         image=data_url(crop.image, format),
     )
+
+
+def face_picture(
+    number: int, image: Image, format: PictureFormat, words: Mapping[str, str]
+) -> FacePicture:
+    """One picture for the lists beside the crops; the words go into its file."""
+    height, width = image.shape[:2]
+    url = as_url(encoded(image, format, words), format)
+    return FacePicture(face=number, width=width, height=height, image=url)
 
 
 def annotated(image: Image, faces: Sequence[Face]) -> Image:
@@ -108,8 +139,17 @@ def _weight(parameters: str) -> float:
     return 1.0
 
 
-def _encoded(image: Image, format: PictureFormat) -> bytes:
+def encoded(
+    image: Image,
+    format: PictureFormat,
+    words: Mapping[str, str] | None = None,
+    kept: Carried = NOTHING,
+) -> bytes:
+    """The bytes of a picture's file; Problem 422 where the format cannot hold it.
+
+    `words` go into it, with what is `kept` of the source's file.
+    """
     try:
-        return encode(image, format)
+        return encode(image, format, metadata=words, kept=kept)
     except OutputError as error:
         raise Problem(422, str(error)) from error

@@ -37,12 +37,25 @@ COMMANDS = {
         "Find every person in videos once, at their best.",
     ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
-    "embed": ("facecctv.cli.embed:embed", "Turn faces into numbers that can be compared."),
-    "verify": ("facecctv.cli.verify:verify", "Say whether two pictures show one person."),
-    "search": ("facecctv.cli.search:search", "Say who of a watch-list a face may be, if anyone."),
+    "embed": (
+        "facecctv.cli.embed:embed",
+        "Turn every face into an embedding: numbers that lie close together for one person.",
+    ),
+    "verify": (
+        "facecctv.cli.verify:verify",
+        "Say whether two pictures show one person, and how sure that is.",
+    ),
+    "search": (
+        "facecctv.cli.search:search",
+        "Say for every face who of a watch-list it may be, or where in a case it was seen.",
+    ),
+    "sightings": (
+        "facecctv.cli.sightings:sightings",
+        "Keep every face seen in a case, to be searched, grouped and erased.",
+    ),
     "watchlist": (
         "facecctv.cli.watchlist:watchlist",
-        "Keep people to be looked for, sealed: add, list, remove, export, rekey.",
+        "Keep people to be looked for, sealed: with purpose, owner and expiry.",
     ),
     "app": ("facecctv.cli.app:app", "Open the desktop app."),
     "serve": ("facecctv.cli.serve:serve", "Serve the REST API and the web app."),

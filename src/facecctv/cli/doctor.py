@@ -44,6 +44,7 @@ EXTRAS = {
     "demo": ("skimage",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "cryptography"),
     "desktop": ("webview",),
+    "identity": ("cryptography", "lancedb", "sklearn"),
     "learn": ("torch", "keras", "albumentations", "sklearn", "pandas", "matplotlib"),
 }
 

@@ -100,7 +100,7 @@ def faces(model: str, embedder: str, look: DetectOptions | None = None) -> Faces
     """With both models loaded: one that cannot be used is no fault of any input."""
     settings = options.environment()
     detector = build.detector(settings, look, model)
-    recogniser = build.recogniser(settings, embedder)
+    recogniser = build.recogniser(settings, embedder, mirror=True)
     _ = detector.card, recogniser.card
     return Faces(detector, recogniser, build.limits(settings))
 
@@ -159,6 +159,11 @@ def who(by: str | None) -> str:
 def log_of(watchlist: Path) -> Path:
     """Where the searches of a list are logged: beside it."""
     return watchlist.with_name(f"{watchlist.name}.log")
+
+
+def log_in(sightings: str) -> Path:
+    """Where the searches of sightings are logged: in their folder, else in the current one."""
+    return Path("searches.log") if "://" in sightings else Path(sightings) / "searches.log"
 
 
 def secret(key_file: Path | None, *, new: bool = False, variable: str = PASSPHRASE) -> Secret:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ from facecctv import build
 from facecctv.cli import batch, options, outputs, people, pictures
 from facecctv.identity import log
 from facecctv.identity.calibrate import RATE
-from facecctv.identity.matching import LIMIT, Matcher
-from facecctv.pipeline import Pipeline
+from facecctv.identity.gallery import Gallery
+from facecctv.identity.matching import LIMIT, Matcher, SightMatcher
+from facecctv.identity.sightings import Sightings
 from facecctv.schema import Result
 from facecctv.types import Portrait
 
@@ -21,8 +23,13 @@ from facecctv.types import Portrait
 def search(
     inputs: options.Inputs,
     watchlist: Annotated[
-        Path, typer.Option("--watchlist", help="The list to search.", show_default=False)
-    ],
+        Path | None, typer.Option("--watchlist", help="The list to search.", show_default=False)
+    ] = None,
+    sightings: Annotated[
+        str | None,
+        typer.Option("--sightings", help="The sightings to search.", show_default=False),
+    ] = None,
+    case: Annotated[str | None, typer.Option(help="Of the sightings.", show_default=False)] = None,
     key_file: people.KeyFile = None,
     rate: people.Rate = RATE,
     limit: Annotated[int, typer.Option(min=1, help="Candidates named at most.")] = LIMIT,
@@ -38,53 +45,65 @@ def search(
     embedder: people.Embedder = build.FACE_EMBEDDER,
     debug: options.Debug = False,
 ) -> int:
-    """Say for every face who of a watch-list it may be, or that it is nobody of them.
+    """Say for every face who of a watch-list it may be, or where in a case it was seen.
 
-    Nobody is named for being nearest. Every search is written to the list's log (LIST.log), before
-    its result is printed.
+    Nobody is named for being nearest. A search of a list is written to the list's log (LIST.log)
+    before its result is printed, one of sightings to FOLDER/searches.log.
     """
-    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
-
     people.check_rate(rate)
+    if (watchlist is None) == (sightings is None) or (sightings is None) != (case is None):
+        raise typer.BadParameter("name what to search: --watchlist, or --sightings and --case")
     how = options.look(threshold, min_face, tiles, enlarge)
     found = options.sources(inputs)
     faces = people.faces(model, embedder, how)
     scale = people.calibration(faces, calibration)
-    with Watchlist(watchlist, people.secret(key_file)) as opened:
-        opened.check_embedder(faces.embedder)
-        gallery, target = opened.gallery(), str(opened.about["id"])
-    matcher = Matcher(gallery, scale, rate, limit)
-    job = _Job(faces, faces.pipeline(matcher), matcher, target, people.log_of(watchlist))
-    job.by, job.reason = people.who(by), reason
+    matcher: Matcher | SightMatcher
+    if watchlist is not None:
+        gallery, target = _gallery(watchlist, key_file, faces)
+        matcher, book = Matcher(gallery, scale, rate, limit), people.log_of(watchlist)
+    else:
+        place, target = str(sightings), str(case)
+        seen = Sightings(place, faces.embedder)
+        seen.count(target)
+        matcher, book = SightMatcher(seen, target, scale, rate, limit), people.log_in(place)
+    job = _Job(faces, matcher, target, book, people.who(by), reason)
     return batch.run(found, job, _describe, as_json=as_json, debug=debug)
 
 
+def _gallery(watchlist: Path, key_file: Path | None, faces: people.Faces) -> tuple[Gallery, str]:
+    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
+
+    with Watchlist(watchlist, people.secret(key_file)) as opened:
+        opened.check_embedder(faces.embedder)
+        return opened.gallery(), str(opened.about["id"])
+
+
+@dataclass(frozen=True)
 class _Job:
     """Searches one picture after the other, and logs each face."""
 
-    by, reason = "", ""
-
-    def __init__(
-        self, faces: people.Faces, pipeline: Pipeline, matcher: Matcher, target: str, book: Path
-    ) -> None:
-        self._faces, self._pipeline, self._matcher = faces, pipeline, matcher
-        self._target, self._book = target, book
+    faces: people.Faces
+    matcher: Matcher | SightMatcher
+    target: str
+    book: Path
+    by: str
+    reason: str
 
     def __call__(self, source: str) -> Result:
-        picture = pictures.read_picture(source, self._faces.limits)
-        portraits = self._pipeline.image(picture.image)
+        picture = pictures.read_picture(source, self.faces.limits)
+        portraits = self.faces.pipeline(self.matcher).image(picture.image)
         outputs.check_unchanged(source, picture.sha256)
         for portrait in portraits:
-            log.append(self._book, self._event(picture.sha256, portrait))
+            log.append(self.book, self._event(picture.sha256, portrait))
         return people.result(source, picture, portraits)
 
     def _event(self, sha256: str, portrait: Portrait) -> log.Search:
         return log.Search(
-            what="watchlist",
-            target=self._target,
+            what="watchlist" if isinstance(self.matcher, Matcher) else "sightings",
+            target=self.target,
             source=sha256,
-            compared=len(self._matcher.gallery),
-            rate=self._matcher.rate,
+            compared=self.matcher.compared,
+            rate=self.matcher.rate,
             matched=tuple(match.name for match in portrait.candidates or ()),
             decision=portrait.decision or "no_match",
             by=self.by,

@@ -285,14 +285,18 @@ class Process:
         if forensic:
             _refuse_generative([(step.name, step.step_class) for step in self.steps])
 
-    def __call__(self, image: Image) -> Image:
+    def __call__(self, image: Image, check: Callable[[], None] | None = None) -> Image:
         """(H, W, 3) uint8 RGB to the same form; the same bytes each time on the same machine.
+
+        `check` is called before each step; what it raises ends the work.
 
         Raises what its steps raise: ImageError for a picture that a step cannot be done to,
         LimitError where one is too large, or the memory too small.
         """
         check_image(image)
         for step, work in zip(self.steps, self._work, strict=True):
+            if check is not None:
+                check()
             try:
                 image = check_image(work(image))
             except (MemoryError, cv2.error) as error:

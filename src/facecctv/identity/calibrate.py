@@ -202,11 +202,15 @@ class Calibration:
         *,
         compared: int = 1,
         rate: float = RATE,
+        different_people: bool = True,
     ) -> Verdict:
         """Judges candidates, most similar first, for a face of this height and quality.
 
         `compared` is with how many templates the face was compared; `rate` is how often a search
         of this size may find a stranger, so each comparison has 1 - (1 - rate)^(1 / compared).
+
+        `different_people` says that at most one candidate can be right, as on a watch-list; not so
+        among sightings.
 
         match: at most that rate, vouched for by the calibration, and no other candidate near.
         insufficient_quality: even the right person would hardly pass, or so small a face was never
@@ -221,6 +225,8 @@ class Calibration:
         passed = [number for number, one in enumerate(judged) if one.decision == "match"]
         evidence = sorted((float(self._raw_llr(*worse[n])) for n in passed), reverse=True)
         torn = len(passed) > 1 and evidence[0] - evidence[1] < MARGIN
+        if not different_people:
+            passed, torn = [], False
         for number in passed:
             if torn or float(self._raw_llr(*worse[number])) < evidence[0]:
                 one = judged[number]

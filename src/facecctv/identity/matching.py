@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from facecctv.identity.calibrate import RATE, Calibration, Evidence, Verdict
 from facecctv.identity.gallery import Gallery
-from facecctv.types import Decision, Match, Portrait
+from facecctv.identity.sightings import Sightings
+from facecctv.types import Decision, Match, Place, Portrait
 
 LIMIT = 10
 """Candidates looked at; more than one so that the runner-up is known."""
@@ -23,6 +24,11 @@ class Matcher:
     """How often a search of this gallery may find a stranger."""
     limit: int = LIMIT
 
+    @property
+    def compared(self) -> int:
+        """Templates of the gallery."""
+        return len(self.gallery)
+
     def __call__(self, portrait: Portrait) -> tuple[tuple[Match, ...], Decision]:
         """Those that match or may match, most similar first, and what it all comes to.
 
@@ -37,20 +43,60 @@ class Matcher:
             found,
             portrait.face.height,
             quality,
-            compared=max(1, len(self.gallery)),
+            compared=max(1, self.compared),
             rate=self.rate,
         )
         names = [hit.name for hit in hits]
         return matches(names, found, verdict)[: self.limit], verdict.decision
 
 
-def matches(names: Sequence[str], found: Sequence[Evidence], verdict: Verdict) -> tuple[Match, ...]:
+@dataclass(frozen=True)
+class SightMatcher:
+    """Says where in a case a portrait may have been seen; call it with one."""
+
+    sightings: Sightings
+    case: str
+    calibration: Calibration
+    rate: float = RATE
+    limit: int = LIMIT
+
+    @property
+    def compared(self) -> int:
+        """Faces of the case."""
+        return self.sightings.count(self.case)
+
+    def __call__(self, portrait: Portrait) -> tuple[tuple[Match, ...], Decision]:
+        """As `Matcher`; a person may be found any number of times."""
+        if portrait.embedding is None:
+            raise ValueError("a portrait without embedding cannot be compared")
+        hits = self.sightings.search(self.case, portrait.embedding, self.limit)
+        found = [Evidence(hit.similarity, hit.sight.face_px, hit.sight.quality) for hit in hits]
+        verdict = self.calibration.decide(
+            found,
+            portrait.face.height,
+            None if portrait.quality is None else portrait.quality.score,
+            compared=max(1, self.compared),
+            rate=self.rate,
+            different_people=False,
+        )
+        sights = [hit.sight for hit in hits]
+        places = [Place(one.source, one.frame, one.time, one.box) for one in sights]
+        return matches(list(map(str, sights)), found, verdict, places), verdict.decision
+
+
+def matches(
+    names: Sequence[str],
+    found: Sequence[Evidence],
+    verdict: Verdict,
+    places: Sequence[Place] | None = None,
+) -> tuple[Match, ...]:
     """Those of the candidates that match or may match."""
     if verdict.decision == "insufficient_quality":
         return ()
+    where: Sequence[Place | None] = [None] * len(names) if places is None else places
     return tuple(
-        Match(name, one.similarity, judged.false_match_rate, judged.decision)
-        for name, one, judged in zip(names, found, verdict.judgements, strict=True)
+        Match(name, one.similarity, judged.false_match_rate, judged.decision, place)
+        for name, one, judged, place in zip(names, found, verdict.judgements, where, strict=True)
         if judged.decision in ("match", "inconclusive")
     )
 

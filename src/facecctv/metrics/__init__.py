@@ -24,7 +24,17 @@ from facecctv.metrics.detection import (
     precision_recall,
 )
 from facecctv.metrics.pictures import ciede2000, colourfulness, psnr, ssim
-from facecctv.metrics.scores import Calibration, Roc, calibration, eer, roc, tar_at_far
+from facecctv.metrics.scores import (
+    Calibration,
+    FoldAccuracy,
+    Roc,
+    accuracy_by_folds,
+    calibration,
+    eer,
+    normal_deviate,
+    roc,
+    tar_at_far,
+)
 from facecctv.metrics.tracking import Named, Tracking, tracking
 
 __all__ = [
@@ -33,6 +43,7 @@ __all__ = [
     "Band",
     "Calibration",
     "Detections",
+    "FoldAccuracy",
     "Interpolation",
     "Matches",
     "Named",
@@ -41,6 +52,7 @@ __all__ = [
     "Roc",
     "Tracking",
     "Truth",
+    "accuracy_by_folds",
     "assign",
     "at_false_positives",
     "average_precision",
@@ -51,6 +63,7 @@ __all__ = [
     "eer",
     "landmark_error",
     "match",
+    "normal_deviate",
     "precision_recall",
     "psnr",
     "roc",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
@@ -88,6 +89,77 @@ def tar_at_far(scores: npt.ArrayLike, labels: npt.ArrayLike, far: float) -> tupl
     if at < 0:
         raise ValueError(f"a rate is in 0..1, not {far}")
     return float(curve.tpr[at]), float(curve.thresholds[at])
+
+
+@dataclass(frozen=True, eq=False)
+class FoldAccuracy:
+    """Share of right answers, each fold judged at the threshold that is best on the others."""
+
+    mean: float
+    """0..1; NaN where a fold has nothing to judge, or nothing to judge by."""
+    standard_error: float
+    """Of the mean, from the spread of the folds."""
+    accuracies: Floats
+    """(F,)"""
+    thresholds: Floats
+    """(F,)"""
+
+
+def accuracy_by_folds(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, folds: npt.ArrayLike | int = 10
+) -> FoldAccuracy:
+    """The protocol of Labeled Faces in the Wild (Huang et al. 2007) for scores (N,), labels (N,).
+
+    `folds` is which fold each pair belongs to, (N,) integers, or how many: then the pairs of each
+    class are dealt out in turn. Of equally good thresholds the highest counts.
+    """
+    values, flags = _checked(scores, labels)
+    if isinstance(folds, int):
+        which = np.zeros(len(values), np.intp)
+        for kind in (flags, ~flags):
+            which[kind] = np.arange(kind.sum()) % folds
+        names = np.arange(folds)
+    else:
+        which = np.asarray(folds, np.intp)
+        names = np.unique(which)
+        if which.shape != values.shape:
+            raise ValueError(f"folds have the shape of scores, {values.shape}, not {which.shape}")
+    thresholds = np.array([_best_threshold(values[which != n], flags[which != n]) for n in names])
+    accuracies = np.full(len(names), np.nan)
+    for at, (name, threshold) in enumerate(zip(names, thresholds, strict=True)):
+        inside = which == name
+        if inside.any() and not math.isnan(threshold):
+            accuracies[at] = ((values[inside] >= threshold) == flags[inside]).mean()
+    count = len(names)
+    error = float(accuracies.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    return FoldAccuracy(
+        float(accuracies.mean()) if count else math.nan, error, accuracies, thresholds
+    )
+
+
+def _best_threshold(values: Floats, flags: Flags) -> float:
+    if not len(values):
+        return math.nan
+    order = np.argsort(-values, kind="stable")
+    values, flags = values[order], flags[order]
+    last = np.flatnonzero(np.diff(values, append=-np.inf))
+    right = np.append(0, np.cumsum(flags)[last]) + np.append(0, np.cumsum(~flags)[last])[-1]
+    right = right - np.append(0, np.cumsum(~flags)[last])
+    return float(np.append(np.inf, values[last])[int(np.argmax(right))])
+
+
+def normal_deviate(rates: npt.ArrayLike) -> Floats:
+    """Rates (N,) 0..1 as standard normal deviates, the axes of a DET plot; 0 and 1 are infinite.
+
+    Martin et al., "The DET curve in assessment of detection task performance", 1997.
+    """
+    values = np.asarray(rates, np.float64)
+    inner = np.clip(values, 1e-300, 1 - 1e-16)
+    found = np.array([_NORMAL.inv_cdf(value) for value in inner.ravel()]).reshape(values.shape)
+    return np.where(values <= 0, -np.inf, np.where(values >= 1, np.inf, found))
+
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, eq=False)

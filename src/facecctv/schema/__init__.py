@@ -185,14 +185,33 @@ def _origin(origin: types.Origin) -> dict[str, object]:
     }
 
 
+class Seen(_Model):
+    """Where a face of the sightings was seen."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the file."""
+    frame: Annotated[int, Field(ge=0)]
+    time: float | None = None
+    """Seconds from the stream's start; absent for a picture."""
+    box: tuple[Pixels, Pixels, Pixels, Pixels]
+    """x1, y1, x2, y2 in pixels of the frame."""
+
+    @classmethod
+    def of(cls, place: types.Place) -> Self:
+        """The same facts, rounded."""
+        return cls(sha256=place.sha256, frame=place.frame, time=place.time, box=place.box)
+
+
 class Candidate(_Model):
     """One entry of a watch-list or of the sightings that may be this person."""
 
-    name: str
+    name: Text
     similarity: Similarity
     false_match_rate: Rate
     """At this quality and gallery size."""
     decision: types.Decision
+    seen: Seen | None = None
+    """For sightings."""
 
     @classmethod
     def of(cls, match: types.Match) -> Self:
@@ -202,6 +221,7 @@ class Candidate(_Model):
             similarity=match.similarity,
             false_match_rate=match.false_match_rate,
             decision=match.decision,
+            seen=None if match.seen is None else Seen.of(match.seen),
         )
 
 

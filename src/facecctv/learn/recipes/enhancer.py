@@ -62,7 +62,7 @@ class Recipe:
     spectrum: float = 0.05
     identity: float = 0.0
     """Weight of the distance to the true person; 0 needs no embedder."""
-    lead: float = 0.02
+    lead: float = 0.05
     """By how much the similarity to the truth must exceed that of plain interpolation."""
 
 
@@ -74,7 +74,7 @@ _MORE_FACES = Patches(whole=0.35, quartet=0.2, heads=0.3, crowds=0.05)
 
 RECIPES = {
     "x4": Recipe(),
-    "x4-identity": Recipe(identity=0.03, schedule=_LATER, patches=_MORE_FACES),
+    "x4-identity": Recipe(identity=0.25, schedule=_LATER, patches=_MORE_FACES),
     "x2": Recipe(
         net=EnhancerNet(scale=2),
         camera=Camera(scale=2),

@@ -1,16 +1,12 @@
 import type { Area } from '../picture/geometry';
 import { Problem, problemOf, unreachable } from './problem';
 
-export interface ExamineOptions {
-  crops?: boolean;
-  annotated?: boolean;
-  threshold?: number | null;
-  minFace?: number | null;
-  /** Drawn by hand: the server examines these and looks for no others. */
-  boxes?: readonly Area[];
-}
+/** Options as the server names them; those left to the server are null or false. */
+export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export interface Watch {
+  /** Drawn by hand: the server examines these and looks for no others. */
+  boxes?: readonly Area[];
   signal?: AbortSignal;
   /** Share of the picture that has left this machine, 0..1. */
   onSent?: (share: number) => void;
@@ -33,11 +29,11 @@ export class Client {
   }
 
   /** Sends a picture; resolves with the parsed reply. */
-  post<T>(path: string, file: Blob, name: string, options: ExamineOptions, watch: Watch = {}) {
-    const { signal, onSent } = watch;
+  post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
+    const { boxes, signal, onSent } = watch;
     const form = new FormData();
     form.append('file', file, name);
-    if (options.boxes) form.append('boxes', JSON.stringify(options.boxes.map(cornersOf)));
+    if (boxes) form.append('boxes', JSON.stringify(boxes.map(cornersOf)));
     // fetch() cannot say how much of an upload has been sent.
     const request = new XMLHttpRequest();
     return new Promise<T>((resolve, reject) => {
@@ -54,7 +50,7 @@ export class Client {
           reject(problemOf(status, responseText, request.getResponseHeader('Retry-After')));
         else resolve(JSON.parse(responseText) as T);
       };
-      request.open('POST', path + queryOf(options));
+      request.open('POST', path + queryOf(query));
       request.setRequestHeader('Accept', 'application/json');
       const key = this.#key();
       if (key) request.setRequestHeader('X-API-Key', key);
@@ -77,12 +73,10 @@ export class Client {
 const cornersOf = ({ x_min, y_min, x_max, y_max }: Area) => [x_min, y_min, x_max, y_max];
 
 /** Options left to the server are not sent. */
-export function queryOf(options: ExamineOptions): string {
+export function queryOf(options: Query): string {
   const query = new URLSearchParams();
-  if (options.crops) query.set('crops', 'true');
-  if (options.annotated) query.set('annotated', 'true');
-  if (options.threshold != null) query.set('threshold', String(options.threshold));
-  if (options.minFace != null) query.set('min_face', String(options.minFace));
+  for (const [name, value] of Object.entries(options))
+    if (value !== null && value !== undefined && value !== false) query.set(name, String(value));
   return query.size ? `?${query}` : '';
 }
 

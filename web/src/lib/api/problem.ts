@@ -1,6 +1,17 @@
 /** Everything that can go wrong between this page and its server, by what the user can do about it. */
 export type ProblemKind =
-  'too-large' | 'not-a-picture' | 'busy' | 'key' | 'gone' | 'offline' | 'refused' | 'failed';
+  | 'too-large'
+  | 'output-too-large'
+  | 'not-a-picture'
+  | 'option'
+  | 'has-colour'
+  | 'not-installed'
+  | 'busy'
+  | 'key'
+  | 'gone'
+  | 'offline'
+  | 'refused'
+  | 'failed';
 
 export class Problem extends Error {
   constructor(
@@ -23,23 +34,26 @@ const KINDS: Record<number, ProblemKind> = {
   429: 'busy',
   503: 'busy',
 };
+/** What the member `code` of the server's problem says more exactly than its status. */
+const CODES: readonly ProblemKind[] = ['option', 'output-too-large', 'has-colour', 'not-installed'];
 const DEFAULT_WAIT = 5;
 const LONGEST_WAIT = 120;
 
 /** The problem that a reply of 400 or more stands for; `body` may be RFC 9457 problem+json. */
 export function problemOf(status: number, body: string, retryAfter: string | null): Problem {
-  const kind = KINDS[status] ?? (status < 500 ? 'refused' : 'failed');
-  return new Problem(kind, detailOf(body), kind === 'busy' ? secondsOf(retryAfter) : null);
+  const { detail, title, code } = membersOf(body);
+  const exact = CODES.find((one) => one === code);
+  const kind = exact ?? KINDS[status] ?? (status < 500 ? 'refused' : 'failed');
+  const words = [detail, title].find((text) => typeof text === 'string') ?? '';
+  return new Problem(kind, words, kind === 'busy' ? secondsOf(retryAfter) : null);
 }
 
-function detailOf(body: string): string {
+function membersOf(body: string): { detail?: unknown; title?: unknown; code?: unknown } {
   try {
     const problem: unknown = JSON.parse(body);
-    if (typeof problem !== 'object' || problem === null) return '';
-    const { detail, title } = problem as { detail?: unknown; title?: unknown };
-    return [detail, title].find((text) => typeof text === 'string') ?? '';
+    return typeof problem === 'object' && problem !== null ? problem : {};
   } catch {
-    return ''; // Not JSON: a proxy's error page says nothing to our users.
+    return {}; // Not JSON: a proxy's error page says nothing to our users.
   }
 }
 

@@ -6,6 +6,12 @@ export type Result = Schemas['Result'];
 export type Face = Result['faces'][number];
 export type Quality = NonNullable<Face['quality']>;
 export type Use = Quality['usable_for'][number];
+export type Enhancement = NonNullable<Face['enhancement']>;
+export type Drift = Enhancement['drift'];
+export type Made = Schemas['Made'];
+export type StepClass = Schemas['Step']['class'];
+export type KnownStep = Schemas['KnownStep'];
+export type Parameter = Schemas['Parameter'];
 export type Privacy = Schemas['Privacy'];
 export type DemoScene = Schemas['DemoScene'];
 
@@ -18,6 +24,7 @@ export interface Models {
 export interface Limits {
   max_bytes: number;
   max_pixels: number;
+  max_output_pixels: number;
 }
 
 export interface Health {

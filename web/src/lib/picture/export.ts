@@ -2,7 +2,7 @@ import { zipSync, type Zippable } from 'fflate';
 import type { Result } from '../api/types';
 import { inWindow, saveFile } from '../desktop';
 import type { Entry, Job } from '../state/workspace.svelte';
-import { annotated, pictureAs } from './canvas';
+import { annotated, blobOf, pictureAs } from './canvas';
 import type { Area } from './geometry';
 
 export type Format = 'png' | 'jpeg';
@@ -31,7 +31,14 @@ export function sidecarOf(job: Job, files: string[], tool: string, now: Date): S
   if (!job.result) throw new Error('there is no result to save yet');
   const boxes = (entries: Entry[]) => entries.map((entry) => entry.box);
   // Pictures lie beside the sidecar as files; inside it they would only double its size.
-  const { annotated: _annotated, crops: _crops, ...result } = job.result;
+  const {
+    annotated: _annotated,
+    crops: _crops,
+    enhanced: _enhanced,
+    coloured: _coloured,
+    changes: _changes,
+    ...result
+  } = job.result;
   return {
     result,
     edits: {
@@ -59,9 +66,15 @@ export async function archive(jobs: readonly Job[], format: Format, tool: string
 async function filesOf(job: Job, stem: string, format: Format, tool: string) {
   const type = `image/${format}` as const;
   const files: Record<string, Uint8Array> = {};
-  for (const entry of job.kept)
-    if (entry.crop)
-      files[faceName(stem, entry, format)] = await bytesOf(await pictureAs(entry.crop, type));
+  for (const entry of job.kept) {
+    if (!entry.crop) continue;
+    const name = faceName(stem, entry, format);
+    files[name] = await bytesOf(await pictureAs(entry.crop, type));
+    // As the server made them: their files say by which steps.
+    for (const [kind, address] of Object.entries(entry.made) as [string, string | undefined][])
+      if (address)
+        files[name.replace(/\.\w+$/, `-${kind}.png`)] = await bytesOf(await blobOf(address));
+  }
   if (job.picture) {
     const boxes = job.kept.map((entry) => ({ box: entry.box, label: String(entry.id) }));
     const drawing = job.picture.drawn ? [] : boxes;

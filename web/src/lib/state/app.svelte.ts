@@ -1,10 +1,14 @@
 import { createContext } from 'svelte';
-import { Client } from '../api/client';
+import { Client, type Query } from '../api/client';
 import { catalogues, type Catalogue } from '../i18n';
+import { Enhancing } from './enhancing.svelte';
 import { Router } from './router.svelte';
 import { Server } from './server.svelte';
 import { SettingsStore, type Settings } from './settings.svelte';
-import { Workspace } from './workspace.svelte';
+import { Workspace, type Task } from './workspace.svelte';
+
+/** Faces lower than so many pixels are enhanced, as on the command line. */
+const SMALL = 160;
 
 /** All that the pages share; made once by App.svelte and handed down by context. */
 export class AppState {
@@ -14,10 +18,8 @@ export class AppState {
   key = $state<string | null>(sessionStorage.getItem('facecctv.key'));
   readonly client = new Client(() => this.key);
   readonly server = new Server(this.client);
-  readonly work = new Workspace(this.client, () => ({
-    threshold: this.settings.threshold,
-    minFace: this.settings.minFace,
-  }));
+  readonly work = new Workspace(this.client, (task) => this.#options(task));
+  readonly enhancing = new Enhancing(this.client, this.server);
 
   get settings(): Settings {
     return this.store.now;
@@ -38,6 +40,27 @@ export class AppState {
   examine(files: readonly { file: Blob; name: string }[]): void {
     this.work.add(files, 'examine');
     this.router.go('examine');
+  }
+
+  /** Shows the Enhance page with this picture. */
+  enhance(file: Blob, name: string): void {
+    void this.enhancing.take(file, name);
+    this.router.go('enhance');
+  }
+
+  #options(task: Task): Query {
+    const { threshold, minFace, enhanceFaces, colouriseFaces } = this.settings;
+    const looking = { threshold, min_face: minFace };
+    if (task !== 'examine') return looking;
+    const scale = this.server.scales.at(-1);
+    const enhance = scale && enhanceFaces ? `x${scale}` : null;
+    return {
+      ...looking,
+      enhance,
+      enhance_below: enhance && SMALL,
+      changes: enhance !== null,
+      colourise: this.server.can('colourise') && colouriseFaces ? 'auto' : null,
+    };
   }
 
   async examineDemo(scene: string): Promise<void> {

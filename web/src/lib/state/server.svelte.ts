@@ -37,6 +37,12 @@ export class Server {
     }
   }
 
+  /** How many times pictures can be enlarged. */
+  get scales(): number[] {
+    const names = this.models?.models.map((model) => model.name) ?? [];
+    return [2, 4].filter((scale) => names.includes(`enhancer-x${scale}`));
+  }
+
   can(capability: string): boolean {
     return this.models?.capabilities.includes(capability) ?? false;
   }

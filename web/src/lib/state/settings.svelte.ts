@@ -17,6 +17,10 @@ export interface Settings {
   threshold: number | null;
   /** Least height of a face, pixels; null leaves it to the server. */
   minFace: number | null;
+  /** Enhance small faces, where the server can. */
+  enhanceFaces: boolean;
+  /** Estimate the colour of faces in grey pictures, where the server can. */
+  colouriseFaces: boolean;
 }
 
 const KEY = 'facecctv.settings';
@@ -32,6 +36,8 @@ export function defaults(languages: readonly string[]): Settings {
     format: 'png',
     threshold: null,
     minFace: null,
+    enhanceFaces: true,
+    colouriseFaces: false,
   };
 }
 
@@ -56,6 +62,8 @@ export function restored(saved: string | null, base: Settings): Settings {
     format: one(FORMATS, found.format, base.format),
     threshold: number(found.threshold, 0, 1),
     minFace: number(found.minFace, 1, 1000),
+    enhanceFaces: one([true, false], found.enhanceFaces, base.enhanceFaces),
+    colouriseFaces: one([true, false], found.colouriseFaces, base.colouriseFaces),
   };
 }
 

@@ -1,13 +1,17 @@
-import type { Client, ExamineOptions } from '../api/client';
-import { Problem } from '../api/problem';
+import type { Client, Query } from '../api/client';
 import type { Face, Result } from '../api/types';
 import { blobOf, decoded, type Decoded } from '../picture/canvas';
 import type { Area } from '../picture/geometry';
+import { Sending } from './sending.svelte';
 
-export type Status = 'waiting' | 'sending' | 'working' | 'busy' | 'done' | 'failed' | 'cancelled';
 export type Task = 'examine' | 'detect';
 
-const TRIES = 6;
+export interface MadeOfFace {
+  enhanced?: string;
+  coloured?: string;
+  /** What enhancing changed. */
+  changes?: string;
+}
 
 /** One face of one picture, with what the user decided about it. */
 export class Entry {
@@ -23,7 +27,14 @@ export class Entry {
     readonly crop: string | null,
     readonly face: Face,
     readonly byHand: boolean,
+    /** Pictures made of the crop, as addresses for <img>. */
+    readonly made: MadeOfFace = {},
   ) {}
+
+  /** The best of what was made of the crop; null where nothing was. */
+  get after(): string | null {
+    return this.made.coloured ?? this.made.enhanced ?? null;
+  }
 
   /** The server sees a face there too; its landmarks are its own, not those of an average face. */
   get seen(): boolean {
@@ -31,30 +42,27 @@ export class Entry {
   }
 }
 
+/** How much of an enhanced face is an estimate; null where it was not enhanced. */
+export function detailOf(entry: Entry): 'learned' | 'generative' | null {
+  const made = entry.face.enhancement;
+  return made ? (made.class === 'generative' ? 'generative' : 'learned') : null;
+}
+
 /** One picture on its way through the server. */
-export class Job {
-  status = $state<Status>('waiting');
-  sent = $state(0);
-  /** Seconds until the next try while the server is busy. */
-  retryIn = $state(0);
-  problem = $state<Problem | null>(null);
+export class Job extends Sending {
   result = $state.raw<Result | null>(null);
   entries = $state<Entry[]>([]);
   /** What the browser shows: the file itself, or the server's drawing of one it cannot read. */
   picture = $state.raw<Decoded | null>(null);
   selected = $state<number | null>(null);
-  abort = new AbortController();
-  wake: () => void = () => undefined;
 
   constructor(
     readonly id: number,
     readonly file: Blob,
     readonly name: string,
     readonly task: Task,
-  ) {}
-
-  get pending(): boolean {
-    return ['waiting', 'sending', 'working', 'busy'].includes(this.status);
+  ) {
+    super();
   }
 
   get kept(): Entry[] {
@@ -68,11 +76,11 @@ export class Workspace {
   currentId = $state<number | null>(null);
   current = $derived(this.jobs.find((job) => job.id === this.currentId) ?? this.jobs[0] ?? null);
   #client: Client;
-  #options: () => ExamineOptions;
+  #options: (task: Task) => Query;
   #nextId = 1;
   #running = false;
 
-  constructor(client: Client, options: () => ExamineOptions) {
+  constructor(client: Client, options: (task: Task) => Query) {
     this.#client = client;
     this.#options = options;
   }
@@ -85,17 +93,12 @@ export class Workspace {
   }
 
   cancel(job: Job): void {
-    job.abort.abort();
-    job.wake();
-    if (job.pending) job.status = 'cancelled';
+    job.cancel();
   }
 
   again(job: Job): void {
-    if (job.status === 'busy') return job.wake();
-    job.abort = new AbortController();
-    job.problem = null;
-    job.sent = 0;
-    job.status = 'waiting';
+    if (job.status === 'busy') return job.tryNow();
+    job.renew();
     void this.#run();
   }
 
@@ -112,8 +115,15 @@ export class Workspace {
 
   /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const options = { crops: true, boxes: [box] };
-    const result = await this.#client.post<Result>('/v1/examine', job.file, job.name, options);
+    const options = { ...this.#options('examine'), crops: true };
+    const sent = { boxes: [box] };
+    const result = await this.#client.post<Result>(
+      '/v1/examine',
+      job.file,
+      job.name,
+      options,
+      sent,
+    );
     const entry = entriesOf(result, job.entries.length + 1, true)[0]!;
     job.entries.push(entry);
     job.selected = entry.id;
@@ -129,75 +139,61 @@ export class Workspace {
   }
 
   async #do(job: Job): Promise<void> {
-    try {
-      job.status = 'sending';
+    await job.run(async () => {
       job.picture ??= await decoded(job.file);
-      await this.#send(job);
-    } catch (error) {
-      if (error instanceof DOMException && error.name === 'AbortError') job.status = 'cancelled';
-      else {
-        job.problem = error instanceof Problem ? error : new Problem('failed', String(error));
-        job.status = 'failed';
-      }
-    }
-  }
-
-  async #send(job: Job): Promise<void> {
-    const options = { ...this.#options(), crops: true, annotated: job.picture === null };
-    for (let left = TRIES; ; left--) {
-      try {
-        const watch = { signal: job.abort.signal, onSent: (share: number) => sentOf(job, share) };
-        const result = await this.#client.post<Result>(
-          `/v1/${job.task}`,
-          job.file,
-          job.name,
-          options,
-          watch,
-        );
-        job.picture ??= result.annotated ? await drawn(result.annotated) : null;
-        job.entries = entriesOf(result);
-        job.result = result;
-        job.status = 'done';
-        return;
-      } catch (error) {
-        if (!(error instanceof Problem) || error.kind !== 'busy' || left <= 1) throw error;
-        await waited(job, error.retryAfter ?? 1);
-        job.abort.signal.throwIfAborted();
-      }
-    }
+      const options = {
+        ...this.#options(job.task),
+        crops: true,
+        annotated: job.picture === null,
+      };
+      const path = `/v1/${job.task}`;
+      const result = await job.post<Result>(this.#client, path, job.file, job.name, options);
+      job.picture ??= result.annotated ? await drawn(result.annotated) : null;
+      job.entries = [...entriesOf(result, 1, false, job.entries), ...again(result, job.entries)];
+      job.result = result;
+    });
   }
 }
 
-function entriesOf(result: Result, firstId = 1, byHand = false): Entry[] {
-  const crops = new Map(result.crops?.map((crop) => [crop.face, crop.image]));
-  return result.faces.map(
-    (face, index) => new Entry(firstId + index, face.box, crops.get(index) ?? null, face, byHand),
-  );
+/** What was added by hand to an earlier result, behind the faces of the new one. */
+function again(result: Result, earlier: readonly Entry[]): Entry[] {
+  const added = earlier.filter((entry) => entry.byHand);
+  return added.map(({ box, crop, face, made, hidden, excluded }, index) => {
+    const entry = new Entry(result.faces.length + 1 + index, box, crop, face, true, made);
+    return Object.assign(entry, { hidden, excluded });
+  });
 }
 
-function sentOf(job: Job, share: number): void {
-  job.sent = share;
-  job.status = share < 1 ? 'sending' : 'working';
+/** Faces in the places of `earlier` ones stay hidden or left out. */
+function entriesOf(
+  result: Result,
+  firstId = 1,
+  byHand = false,
+  earlier: readonly Entry[] = [],
+): Entry[] {
+  const by = (pictures: Result['enhanced'] | Result['crops']) =>
+    new Map(pictures?.map((one) => [one.face, one.image]));
+  const crops = by(result.crops);
+  const [enhanced, coloured, changes] = [result.enhanced, result.coloured, result.changes].map(by);
+  return result.faces.map((face, index) => {
+    const made = {
+      enhanced: enhanced?.get(index),
+      coloured: coloured?.get(index),
+      changes: changes?.get(index),
+    };
+    const crop = crops.get(index) ?? null;
+    const entry = new Entry(firstId + index, face.box, crop, face, byHand, made);
+    const before = earlier.find(
+      ({ box }) => box.x_min === face.box.x_min && box.y_min === face.box.y_min,
+    );
+    return Object.assign(entry, {
+      hidden: before?.hidden ?? false,
+      excluded: before?.excluded ?? false,
+    });
+  });
 }
 
 async function drawn(address: string): Promise<Decoded | null> {
   const picture = await decoded(await blobOf(address));
   return picture && { ...picture, drawn: true };
-}
-
-/** Counts down before the eyes of the user; waking the job ends it early. */
-async function waited(job: Job, seconds: number): Promise<void> {
-  job.status = 'busy';
-  job.retryIn = seconds;
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      job.retryIn -= 1;
-      if (job.retryIn <= 0) done();
-    }, 1000);
-    const done = () => {
-      clearInterval(timer);
-      resolve();
-    };
-    job.wake = done;
-  });
 }
