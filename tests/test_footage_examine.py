@@ -75,9 +75,12 @@ def test_every_passage_once_with_its_best_sights(clip):
     tracks = sorted(run(clip), key=lambda track: track.number)
     assert [track.number for track in tracks] == [1, 2]
     red, blue = tracks
-    assert (red.first, blue.first) == (0, Fraction(4, 5))
+    # Blue comes at 0.8 s and is noticed within the 0.2 s that are promised.
+    assert red.first == 0
+    assert Fraction(4, 5) <= blue.first <= 1
     assert 1.4 <= red.last < 1.6
-    assert 2.16 <= blue.last < 2.4
+    # Who stands still in a still scene is looked at once a second, and leaves at 2.4 s.
+    assert 1.4 <= blue.last < 2.4
     assert red.best[0].face.width == pytest.approx(29, abs=1)
     assert len(red.best) <= 15
     part = red.best[0].crop

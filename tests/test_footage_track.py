@@ -196,5 +196,5 @@ def test_small_walkers_keep_their_identity(seed, every):
         boxes, names = [t.boxes[n] for t, n in here], tuple(t.number for t, _ in here)
         found.append(Named(np.array(boxes), names))
     result = tracking(truth, found)
-    assert result.idf1 >= 0.85
-    assert result.switches <= 5
+    assert result.idf1 >= 0.9
+    assert result.switches <= 2

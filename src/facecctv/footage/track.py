@@ -38,7 +38,7 @@ class TrackOptions:
 
     high: float = 0.5
     """Score from which on a face is sure enough to begin a track; lower ones only continue one."""
-    patience: float = 1.5
+    patience: float = 2.0
     """Seconds of looking in vain after which a track has ended."""
     growth: float = 0.5
     """By which share of their sides boxes grow before they are compared."""
