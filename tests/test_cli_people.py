@@ -321,3 +321,24 @@ class TestSightings:
     )  # fmt: skip
     def test_what_to_search_is_named_once(self, run, what):
         assert run("search", "ann.png", *what)[0] == 2
+
+
+class TestExamine:
+    def test_page_json_and_log_say_who_it_may_be(self, run, place, enrolled):
+        status, out, _ = run("examine", "both.png", "none.png", "-o", "out",
+                             "--watchlist", enrolled, "--by", "J. Doe", "--reason", "theft")  # fmt: skip
+        assert status == 0
+        assert "match: Ann" in out
+        faces = json.loads((place / "out/both/result.json").read_text())["faces"]
+        assert sorted(face["decision"] for face in faces) == ["match", "no_match"]
+        assert all("embedding" not in face for face in faces)
+        page = (place / "out/index.html").read_text()
+        assert "<strong>Ann</strong>" in page
+        assert page.count("a person decides") == 2
+        lines = (place / "people.fwl.log").read_text().splitlines()
+        assert [json.loads(line)["by"] for line in lines] == ["J. Doe", "J. Doe"]
+
+    def test_options_of_a_list_need_one(self, run):
+        status, _, err = run("examine", "ann.png", "-o", "out", "--key-file", "key")
+        assert status == 2
+        assert "--watchlist" in err

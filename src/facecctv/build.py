@@ -304,6 +304,14 @@ class Workshop:
             found_by=origin(self.detector),
         )
 
+    def recogniser(self) -> Recogniser:
+        """As the function, with mirror images as calibrations want; ModelNotFound where there is
+        none.
+        """
+        model = self._other(FACE_EMBEDDER)
+        _ = model.card
+        return Recogniser(model, mirror=True)
+
     def meter(self) -> DriftMeter | None:
         """What measures identity drift; None where the recogniser for it is not installed."""
         embedder = self.others.get(FACE_EMBEDDER)

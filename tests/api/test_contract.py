@@ -1,6 +1,8 @@
 """What OpenAPI promises, held against what is answered to generated requests."""
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import hypothesis
 import schemathesis
@@ -9,8 +11,12 @@ from schemathesis import checks
 from facecctv.api.app import create_app
 from facecctv.api.desk import ServerSettings
 from facecctv.api.limits import ServerLimits
+from facecctv.api.served import Enrolling, ServedList
 from facecctv.build import Workshop
+from facecctv.identity.sealing import Secret
+from facecctv.identity.watchlist import Watchlist
 from facecctv.models.session import Session
+from tests.patterned import CALIBRATION
 from tests.red_detector import red_detector
 from tests.tiny_enhancers import constant_colouriser, mean_embedder, nearest_enhancer
 
@@ -29,7 +35,7 @@ WORKSHOP = Workshop(
         "enhancer-x2": Session(nearest_enhancer(2)),
         "enhancer-x4": Session(nearest_enhancer(4)),
         "colouriser": Session(constant_colouriser()),
-        "face-embedder": Session(mean_embedder()),
+        "face-embedder": Session(mean_embedder(extra={"calibration": CALIBRATION.to_json()})),
     },
 )
 
@@ -38,7 +44,18 @@ EXAMPLES = int(os.environ.get("FACECCTV_EXAMPLES", "10"))
 """Of each route; `make contract` asks for more."""
 
 LIMITS = ServerLimits(requests_per_minute=0, max_bytes=10_000)
-APP = create_app(WORKSHOP, ServerSettings(limits=LIMITS))
+FOLDER = TemporaryDirectory(ignore_cleanup_errors=True)
+
+
+def watchlist():
+    """An empty one that clients may change."""
+    path, secret = Path(FOLDER.name) / "people.fwl", Secret.passphrase("correct horse")
+    about = {"purpose": "theft", "owner": "J. Doe", "embedder": "face-embedder 1.0", "size": 16}
+    Watchlist.create(path, secret, **about, cost=2**10)
+    return ServedList(path, secret, about["embedder"], enrolling=Enrolling(30))
+
+
+APP = create_app(WORKSHOP, ServerSettings(limits=LIMITS, watchlist=watchlist()))
 CONTRACT = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 

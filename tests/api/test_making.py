@@ -140,7 +140,7 @@ def test_colour_is_always_said_to_be_estimated(app, post):
 def test_a_picture_that_has_colour_is_coloured_by_force_alone(app, post, path):
     reply = post(app, path, RED)
     assert reply.status_code == 422
-    assert reply.json()["code"] == "has-colour"
+    assert reply.json()["reason"] == "has-colour"
     forced = path + ("?force=true" if path.endswith("/colourise") else ":force=on")
     assert post(app, forced, RED).status_code == 200
 
@@ -189,7 +189,7 @@ def test_a_model_that_is_missing_is_503_and_says_so(bare, app_of, post, path):
     assert reply.status_code == 503
     assert reply.headers["content-type"] == "application/problem+json"
     assert "not installed" in reply.json()["detail"]
-    assert reply.json()["code"] == "not-installed"
+    assert reply.json()["reason"] == "not-installed"
     assert "secret" not in reply.text
 
 

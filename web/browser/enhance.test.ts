@@ -184,9 +184,9 @@ test.each([
   [422, undefined, 'This is not a picture that can be read', /damaged/],
   [503, 'not-installed', 'Not installed on this server', /Whoever runs the server/],
   [500, undefined, 'Something went wrong on the server', /Nothing of your picture/],
-])('status %i with the code %s says what to do', async (status, code, title, help) => {
+])('status %i for the reason %s says what to do', async (status, reason, title, help) => {
   const visit = await open();
-  const replies = [{ status, body: JSON.stringify({ status, detail: 'so it is', code }) }];
+  const replies = [{ status, body: JSON.stringify({ status, detail: 'so it is', reason }) }];
   await visit.page.route('**/v1/enhance*', async (route) => {
     const next = replies.shift();
     if (!next) return route.continue();

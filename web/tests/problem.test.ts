@@ -57,7 +57,7 @@ test.each([
   [413, 'output-too-large', 'output-too-large'],
   [503, 'not-installed', 'not-installed'],
   [503, 'of a later version', 'busy'],
-])('status %i with the code %s is a problem of the kind %s', (status, code, kind) => {
-  const problem = problemOf(status, JSON.stringify({ detail: 'so', code }), '3');
+])('status %i for the reason %s is a problem of the kind %s', (status, reason, kind) => {
+  const problem = problemOf(status, JSON.stringify({ detail: 'so', reason }), '3');
   expect([problem.kind, problem.detail]).toEqual([kind, 'so']);
 });

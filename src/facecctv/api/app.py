@@ -14,12 +14,32 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from facecctv import __version__
-from facecctv.api import classic, compreface, demo, facts, making, native, pages, steps
+from facecctv.api import (
+    classic,
+    compreface,
+    compreface_people,
+    demo,
+    facts,
+    making,
+    native,
+    pages,
+    people,
+    steps,
+)
 from facecctv.api.around import Around
 from facecctv.api.desk import Desk, ServerSettings, Workshop
 from facecctv.api.problems import Problem
 
-ROOMS = (native.routes, making.routes, steps.routes, classic.routes, compreface.routes, demo.routes)
+ROOMS = (
+    native.routes,
+    making.routes,
+    steps.routes,
+    people.routes,
+    classic.routes,
+    compreface.routes,
+    compreface_people.routes,
+    demo.routes,
+)
 OF_THE_API = ("/v1/", "/task/", "/api/")
 
 DESCRIPTION = (
@@ -78,7 +98,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["x-api-key", "content-type"],
             expose_headers=["X-Input-SHA256", "X-Faces", *making.HEADERS, "Retry-After"],
         )
@@ -106,7 +126,7 @@ def _handle_errors(app: FastAPI, web: Path) -> None:
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         return Problem(
-            422, "; ".join(_plain(one) for one in error.errors()), code="option"
+            422, "; ".join(_plain(one) for one in error.errors()), reason="option"
         ).response()
 
     async def problem(_: Request, error: Problem) -> Response:

@@ -7,18 +7,58 @@ here, and only here: their clients look for its code.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import JSONResponse
 
 from facecctv.api import documents
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.options import Looking
 from facecctv.api.problems import Problem
+from facecctv.pipeline import Pipeline
 from facecctv.types import Face
 
-NO_FACE = {"code": 28, "message": "No face is found in the given image"}
+NO_FACE: dict[str, Any] = {"code": 28, "message": "No face is found in the given image"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The query parameters that their routes share."""
+
+    looking: Looking
+    landmarks: bool
+    status: bool
+    predictions: int
+
+
+def _asked(
+    limit: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: no limit.")] = 0,
+    det_prob_threshold: Annotated[
+        float | None, Query(ge=0, le=1, description="Else the model's own.")
+    ] = None,
+    face_plugins: Annotated[
+        str, Query(max_length=200, description="`landmarks`; names not installed add nothing.")
+    ] = "",
+    status: Annotated[bool, Query(description="Add versions and times.")] = False,
+    prediction_count: Annotated[
+        int, Query(ge=0, le=2**31 - 1, description="Subjects named of each face that is searched.")
+    ] = 1,
+) -> Asked:
+    threshold = det_prob_threshold
+    looking = Looking(
+        threshold=None if threshold is None else min(max(threshold, 0.001), 0.999),
+        min_face=0.0,
+        tiles="auto",
+        margin=0.35,
+        limit=limit or None,
+    )
+    plugins = {name.strip() for name in face_plugins.split(",")}
+    return Asked(looking, "landmarks" in plugins, status, prediction_count)
+
+
+AskedQuery = Annotated[Asked, Depends(_asked)]
 
 
 def routes(desk: Desk) -> APIRouter:
@@ -40,56 +80,49 @@ def routes(desk: Desk) -> APIRouter:
     )
     async def detect(
         request: Request,
-        limit: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: no limit.")] = 0,
-        det_prob_threshold: Annotated[
-            float | None, Query(ge=0, le=1, description="Else the model's own.")
-        ] = None,
-        face_plugins: Annotated[
-            str, Query(max_length=200, description="`landmarks`; names not installed add nothing.")
-        ] = "",
-        status: Annotated[bool, Query(description="Add versions and times.")] = False,
-        prediction_count: Annotated[
-            int, Query(ge=0, le=2**31 - 1, description="Of no effect on detection.")
-        ] = 1,
+        asked: AskedQuery,
     ) -> Response:
         """Boxes in whole pixels. No face is 400 with code 28, as CompreFace's clients expect."""
-        threshold = det_prob_threshold
-        looking = Looking(
-            threshold=None if threshold is None else min(max(threshold, 0.001), 0.999),
-            min_face=0.0,
-            tiles="auto",
-            margin=0.35,
-            limit=limit or None,
-        )
+        looking = asked.looking
         pipeline = looking.pipeline(desk)
-        plugins = {name.strip() for name in face_plugins.split(",")}
 
         def work(seen: Seen) -> Response:
             began = time.perf_counter()
-            faces = looking.faces(desk, pipeline, seen.picture.image)
-            if not faces:
-                raise Problem(400, NO_FACE["message"], extra=NO_FACE)  # type: ignore[arg-type]
-            result = [_face(face, landmarks="landmarks" in plugins) for face in faces]
-            reply: dict[str, Any] = {"result": result}
-            if status:
-                spent = round((time.perf_counter() - began) * 1000, 1)
-                for face in result:
-                    face["execution_time"] = {"detector": spent}
-                reply["plugins_versions"] = {"detector": _detector(desk)}
-            return JSONResponse(reply)
+            faces = found(desk, seen, looking, pipeline)
+            result = [described(face, asked) for face in faces]
+            return reply(desk, {"result": result}, result, asked, began)
 
         return await desk.answer(request, work)
 
     return router
 
 
-def _detector(desk: Desk) -> str:
-    return ", ".join(f"{card.name} {card.version}" for card in desk.workshop.cards())
+def found(desk: Desk, seen: Seen, looking: Looking, pipeline: Pipeline) -> list[Face]:
+    """The faces of a picture, best first; none is their error 28."""
+    faces = looking.faces(desk, pipeline, seen.picture.image)
+    if not faces:
+        raise Problem(400, str(NO_FACE["message"]), extra=NO_FACE)
+    return faces
 
 
-def _face(face: Face, *, landmarks: bool) -> dict[str, Any]:
+def reply(
+    desk: Desk, body: dict[str, Any], faces: list[dict[str, Any]], asked: Asked, began: float
+) -> Response:
+    """The body, with versions and times where they were asked for."""
+    if asked.status:
+        spent = round((time.perf_counter() - began) * 1000, 1)
+        for face in faces:
+            face["execution_time"] = {"detector": spent}
+        cards = desk.workshop.cards()
+        versions = ", ".join(f"{card.name} {card.version}" for card in cards)
+        body["plugins_versions"] = {"detector": versions}
+    return JSONResponse(body)
+
+
+def described(face: Face, asked: Asked) -> dict[str, Any]:
+    """One face in their words."""
     x_min, y_min, x_max, y_max = (round(float(value)) for value in face.box)
-    found: dict[str, Any] = {
+    words: dict[str, Any] = {
         "box": {
             "probability": round(face.score, 5),
             "x_max": x_max,
@@ -98,9 +131,9 @@ def _face(face: Face, *, landmarks: bool) -> dict[str, Any]:
             "y_min": y_min,
         }
     }
-    if landmarks:
-        found["landmarks"] = [[round(float(x)), round(float(y))] for x, y in face.landmarks]
-    return found
+    if asked.landmarks:
+        words["landmarks"] = [[round(float(x)), round(float(y))] for x, y in face.landmarks]
+    return words
 
 
 _EXAMPLE = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import operator
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -18,9 +18,21 @@ from facecctv.api.limits import Gate, ServerLimits
 from facecctv.api.metrics import Metrics
 from facecctv.api.problems import Problem
 from facecctv.api.security import Keys, client
+from facecctv.api.served import ServedList
 from facecctv.api.uploads import Upload, receive
-from facecctv.errors import FaceCCTVError, ImageError, LimitError, MissingExtra, ModelNotFound
+from facecctv.errors import (
+    FaceCCTVError,
+    ImageError,
+    LimitError,
+    LogTampered,
+    MissingExtra,
+    ModelNotFound,
+    OutputError,
+    WatchlistBusy,
+    WatchlistError,
+)
 from facecctv.evidence.steps import Modelled, Tool
+from facecctv.identity.calibrate import Calibration
 from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
 from facecctv.models.card import Card
@@ -29,6 +41,7 @@ from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
 from facecctv.vision.detect import DetectOptions
 from facecctv.vision.drift import DriftMeter
 from facecctv.vision.enhance import EnhanceOptions, FaceEnhancer
+from facecctv.vision.recognise import Recogniser
 
 
 class Workshop(Protocol):
@@ -49,6 +62,9 @@ class Workshop(Protocol):
         self, options: ColouriseOptions | None = None, *, only_grey: bool = True
     ) -> FaceColouriser:
         """The stage that colours faces; raises ModelNotFound where there is no such model."""
+
+    def recogniser(self) -> Recogniser:
+        """What embeds faces; raises ModelNotFound where there is no such model."""
 
     def tool(self, step: Modelled) -> Tool:
         """What performs a step of a chain; raises ModelNotFound where its model is missing."""
@@ -71,6 +87,10 @@ class ServerSettings:
     """Web sites whose pages may use it, such as https://example.org (CORS)."""
     hosts: tuple[str, ...] = ()
     """Names that it answers to; with none, any."""
+    calibration: Calibration | None = None
+    """What similarities are worth; by default what the recogniser's card says."""
+    watchlist: ServedList | None = None
+    """Whom faces may be searched among. It is not closed with the server."""
     https: bool = False
     """Clients reach it by HTTPS, and are told to stay with that."""
 
@@ -90,7 +110,9 @@ class Seen:
     """As received, unchecked; None if none were."""
 
 
+T = TypeVar("T")
 Work = Callable[[Seen], Response]
+WorkOnAll = Callable[[Sequence[Seen]], Response]
 Load = Callable[[int, int], int]
 """Width and height of a picture -> pixels of the work that it makes: which lane it waits in."""
 
@@ -133,32 +155,60 @@ class Desk:
 
         Raises Problem for everything that is the request's fault or the server's lack of room.
         """
+
+        def one(seen: Sequence[Seen]) -> Response:
+            reply = work(seen[0])
+            reply.headers["X-Input-SHA256"] = seen[0].picture.sha256
+            return reply
+
+        return await self.answer_all(request, one, (field_name,), load)
+
+    async def answer_all(
+        self,
+        request: Request,
+        work: WorkOnAll,
+        names: Sequence[str],
+        load: Load = operator.mul,
+    ) -> Response:
+        """As `answer` for a request with a picture of each of these names; a Problem names the
+        picture that it is about where there are several.
+        """
         with self.gate.enter(client(request, self.settings.keys)):
             try:
-                upload = await receive(request, self.limits, self.gate, field_name)
+                uploads = await receive(request, self.limits, self.gate, names)
             except ClientDisconnect as error:
                 raise Problem(400, "the upload broke off") from error
+            named = dict(zip(names, uploads, strict=True))
             try:
-                reply = await _while_there(request, self._work(upload, work, load))
-                reply.headers["X-Input-SHA256"] = upload.sha256
-                return reply
+                return await _while_there(request, self._work(named, work, load))
             finally:
-                upload.wipe()
-                self.gate.release(len(upload.data))
+                for upload in uploads:
+                    upload.wipe()
+                    self.gate.release(len(upload.data))
 
-    async def _work(self, upload: Upload, work: Work, load: Load) -> Response:
+    async def answer_plain(self, request: Request, work: Callable[[], Response]) -> Response:
+        """The reply to a request without a picture whose work may block; it runs in a thread.
+
+        Raises Problem as `answer`.
+        """
+        with self.gate.enter(client(request, self.settings.keys)):
+            return await asyncio.to_thread(_plainly, work)
+
+    async def _work(self, uploads: Mapping[str, Upload], work: WorkOnAll, load: Load) -> Response:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.limits.work_seconds
         leave = Leave()
         limits = Limits(self.limits.max_bytes, self.limits.max_pixels)
-        width, height = await self._looking.run(
-            lambda: _size(upload, limits), leave, self.limits.work_seconds
+        sizes = await self._looking.run(
+            lambda: _each(uploads, lambda upload: _size(upload, limits)),
+            leave,
+            self.limits.work_seconds,
         )
-        is_large = load(width, height) > self.limits.large_pixels
+        is_large = sum(load(*size) for size in sizes) > self.limits.large_pixels
         lane = self._large if is_large else self._small
 
         def run() -> Response:
-            return _decoded(upload, limits, leave, work)
+            return _decoded(uploads, limits, leave, work)
 
         return await lane.run(run, leave, max(0.001, end - loop.time()))
 
@@ -193,26 +243,59 @@ def _size(upload: Upload, limits: Limits) -> tuple[int, int]:
         raise Problem(415, "HEIC pictures are not supported by this server; send JPEG") from error
 
 
-def _decoded(upload: Upload, limits: Limits, leave: Leave, work: Work) -> Response:
-    try:
+def _each(uploads: Mapping[str, Upload], look: Callable[[Upload], T]) -> list[T]:
+    """Of each picture in order; a Problem names the one at fault of several."""
+    found = []
+    for name, upload in uploads.items():
+        try:
+            found.append(look(upload))
+        except Problem as problem:
+            if len(uploads) == 1:
+                raise
+            raise problem.of(name) from problem
+    return found
+
+
+def _decoded(
+    uploads: Mapping[str, Upload], limits: Limits, leave: Leave, work: WorkOnAll
+) -> Response:
+    seen: list[Seen] = []
+
+    def read(upload: Upload) -> None:
         leave.check()
-        picture = decode(upload.data, limits)
-    except LimitError as error:
-        raise Problem(413, str(error)) from error
-    except ImageError as error:
-        raise Problem(422, str(error)) from error
+        try:
+            picture = decode(upload.data, limits)
+        except LimitError as error:
+            raise Problem(413, str(error)) from error
+        except ImageError as error:
+            raise Problem(422, str(error)) from error
+        seen.append(Seen(picture, upload.name, leave, upload.data, upload.boxes))
+
     try:
+        _each(uploads, read)
         leave.check()
-        return work(Seen(picture, upload.name, leave, upload.data, upload.boxes))
+        return _plainly(lambda: work(seen))
     except MemoryError as error:
         raise Problem(503, "not enough memory for this picture", {"Retry-After": "10"}) from error
+    finally:
+        for one in seen:
+            one.picture.image.fill(0)
+
+
+def _plainly(work: Callable[[], Response]) -> Response:
+    """Says what the server lacks without naming its files."""
+    try:
+        return work()
     except ModelNotFound as error:
-        raise Problem(503, MISSING, code="not-installed") from error
+        raise Problem(503, MISSING, reason="not-installed") from error
+    except WatchlistBusy as error:
+        raise Problem(503, "the watch-list is in use", {"Retry-After": "10"}) from error
+    except (WatchlistError, LogTampered, OutputError) as error:
+        detail = "the watch-list or its log cannot be used: tell whoever runs this server"
+        raise Problem(503, detail, {"Retry-After": "60"}) from error
     except FaceCCTVError as error:
         # Its message may name files of the server.
         raise Problem(503, "the model cannot be used", {"Retry-After": "60"}) from error
-    finally:
-        picture.image.fill(0)
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from facecctv.api.problems import documented
@@ -10,7 +11,7 @@ PICTURE_FAILURES = documented((400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 PLAIN_FAILURES = documented((400, 403, 500))
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_DIGEST = {
+DIGEST = {
     "X-Input-SHA256": {
         "description": "Of the picture file as received.",
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
@@ -45,6 +46,25 @@ def picture_body(field_name: str = "file", *, boxes: bool = False) -> dict[str, 
             "items": box | {"minItems": 4, "maxItems": 4},
         }
     return body
+
+
+def pictures_body(names: Sequence[str]) -> dict[str, Any]:
+    """A request with a picture of each of these names, for `openapi_extra`."""
+    binary = {"type": "string", "format": "binary", "description": "A picture file."}
+    text = {"type": "string", "format": "byte", "description": "A picture file in base64."}
+    kinds = {"multipart/form-data": binary, "application/json": text}
+    content: dict[str, Any] = {
+        kind: {
+            "schema": {
+                "type": "object",
+                "required": list(names),
+                "properties": dict.fromkeys(names, one),
+            }
+        }
+        for kind, one in kinds.items()
+    }
+    content["application/json"]["example"] = dict.fromkeys(names, _PIXEL)
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _picture_body(field_name: str) -> dict[str, Any]:
@@ -83,7 +103,7 @@ def with_pictures(description: str, example: Any = None) -> dict[int | str, dict
     if example is not None:
         content["application/json"] = {"example": example}
     return {
-        200: {"description": description, "content": content, "headers": _DIGEST},
+        200: {"description": description, "content": content, "headers": DIGEST},
         **PICTURE_FAILURES,
     }
 
@@ -91,7 +111,7 @@ def with_pictures(description: str, example: Any = None) -> dict[int | str, dict
 def made(description: str) -> dict[int | str, dict[str, Any]]:
     """As `with_pictures`; a picture's headers say how it was made."""
     found = with_pictures(description)
-    found[200]["headers"] = _DIGEST | {
+    found[200]["headers"] = DIGEST | {
         "X-Step-Classes": {
             "description": "Of a picture: the class of each step, in order.",
             "schema": {"type": "string"},
@@ -108,7 +128,7 @@ def only_pictures(description: str) -> dict[int | str, dict[str, Any]]:
     """A picture, JPEG unless `Accept` says otherwise, and all that can go wrong."""
     content = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _BINARY)
     return {
-        200: {"description": description, "content": content, "headers": _DIGEST},
+        200: {"description": description, "content": content, "headers": DIGEST},
         **PICTURE_FAILURES,
     }
 

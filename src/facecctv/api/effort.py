@@ -31,15 +31,15 @@ def check_effort(chain: Chain, width: int, height: int, limits: ServerLimits) ->
     try:
         chain.size_after(width, height, limits.max_output_pixels)
     except LimitError as error:
-        raise Problem(413, str(error), code="output-too-large") from error
+        raise Problem(413, str(error), reason="output-too-large") from error
     except ImageError as error:
-        raise Problem(422, str(error), code="option") from error
+        raise Problem(422, str(error), reason="option") from error
     for step in chain.steps:
         if isinstance(step, Filter):
             most = int(limits.max_filter_pixels / _slowness(step))
             if width * height > most:
                 detail = f"{step.name} of these settings takes {most:,} pixels at most"
-                raise Problem(413, detail, code="output-too-large")
+                raise Problem(413, detail, reason="output-too-large")
         width, height = step.size_after(width, height)
 
 

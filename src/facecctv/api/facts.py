@@ -11,31 +11,49 @@ from fastapi import APIRouter, Request, Response
 
 from facecctv import __version__
 from facecctv.api import documents
-from facecctv.api.desk import Desk
+from facecctv.api.desk import Desk, ServerSettings
 from facecctv.api.metrics import MEDIA_TYPE
 from facecctv.api.privacy import Privacy
 from facecctv.api.problems import Problem, documented
 from facecctv.api.security import client
 from facecctv.errors import FaceCCTVError
 from facecctv.models.card import Card
+from facecctv.vision.compare import TASK as EMBEDDER
 
 STUCK = 2.0
 """Work that runs this many times longer than it may says that a thread hangs."""
 
 
-NEEDED = {"enhance": "enhancer", "colourise": "colouriser"}
-"""Capabilities with a task that an installed model must have; all others need the detector."""
-
-
-def capabilities(openapi: dict[str, Any], cards: Sequence[Card]) -> list[str]:
-    """The names below /v1/ that take pictures and whose models are installed."""
+def _missing(settings: ServerSettings, cards: Sequence[Card]) -> set[str]:
+    """Capabilities that lack a model, a calibration or a watch-list; all others need only the
+    detector.
+    """
     tasks = {card.task for card in cards}
+    scaled = settings.calibration is not None or any(
+        card.task == EMBEDDER and "calibration" in card.extra for card in cards
+    )
+    served = settings.watchlist
+    there = {
+        "enhance": "enhancer" in tasks,
+        "colourise": "colouriser" in tasks,
+        "compare": EMBEDDER in tasks and scaled,
+        "search": EMBEDDER in tasks and scaled and served is not None,
+        "watchlist": EMBEDDER in tasks and served is not None and served.enrolling is not None,
+    }
+    return {name for name, so in there.items() if not so}
+
+
+def capabilities(
+    openapi: dict[str, Any], cards: Sequence[Card], settings: ServerSettings
+) -> list[str]:
+    """The names below /v1/ that take pictures, and for which all is there that they need."""
+    missing = _missing(settings, cards)
     names = [
         path.removeprefix("/v1/")
         for path, methods in openapi["paths"].items()
         if path.startswith("/v1/") and "post" in methods
     ]
-    return [name for name in names if name not in NEEDED or NEEDED[name] in tasks]
+    return [name for name in names if name not in missing]
 
 
 def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
@@ -57,7 +75,7 @@ def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
     @router.get("/v1/privacy", summary="What is kept and what not")
     async def privacy() -> Privacy:
         """In short; docs/privacy.md has the reasons."""
-        return Privacy()
+        return Privacy.of(desk.settings.watchlist)
 
     @router.get("/v1/models", summary="What is installed", responses=documented((503,)))
     async def models() -> dict[str, list[str] | list[dict[str, str]]]:
@@ -70,7 +88,10 @@ def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
         described = [
             {"name": card.name, "task": card.task, "version": card.version} for card in cards
         ]
-        return {"capabilities": capabilities(openapi(), cards), "models": described}
+        return {
+            "capabilities": capabilities(openapi(), cards, desk.settings),
+            "models": described,
+        }
 
     @router.get(
         "/metrics",

@@ -68,7 +68,7 @@ class Improving(BaseModel):
             if isinstance(step, Colourise):
                 return made
             if self.forensic and made.origin.step == "generative":
-                raise Problem(422, FORENSIC.format(made.origin.model), code="option")
+                raise Problem(422, FORENSIC.format(made.origin.model), reason="option")
             options = EnhanceOptions(step.strength, step.luminance)
             enhancer = workshop.enhancer(step.scale, options).enhancer
             return replace(made, run=lambda image: enhance_faces(image, faces, enhancer))
@@ -92,7 +92,7 @@ class Improving(BaseModel):
             options = EnhanceOptions(self.strength, luminance)
             enhancer = workshop.enhancer(self.scale, options, self.enhance_below or math.inf)
             if self.forensic and enhancer.origin.step == "generative":
-                raise Problem(422, FORENSIC.format(enhancer.origin.model), code="option")
+                raise Problem(422, FORENSIC.format(enhancer.origin.model), reason="option")
             room = _Room(desk.limits.max_output_pixels, self.scale, enhancer.below)
             pipeline = replace(pipeline, enhance=partial(room.take, enhancer))
         if self.colourise == "on" or (self.colourise == "auto" and grey):
@@ -115,7 +115,7 @@ class _Room:
                 self._pixels -= crop.image.shape[0] * crop.image.shape[1] * self._scale**2
         if self._pixels < 0:
             detail = "too many large faces to enhance: set enhance_below or limit"
-            raise Problem(422, detail, code="option")
+            raise Problem(422, detail, reason="option")
         return enhance(image, crops)
 
 
@@ -149,7 +149,7 @@ def _improving(
     ] = False,
 ) -> Improving:
     if forensic and colourise != "off":
-        raise Problem(422, FORENSIC.format("colourise"), code="option")
+        raise Problem(422, FORENSIC.format("colourise"), reason="option")
     return Improving(
         enhance=enhance,
         enhance_below=enhance_below,

@@ -117,13 +117,13 @@ def _enhancing(
         chain = Chain((Enhance.model_validate(given),))
     elif given:
         raise Problem(
-            422, f"{', '.join(given)}: with steps it belongs into the chain", code="option"
+            422, f"{', '.join(given)}: with steps it belongs into the chain", reason="option"
         )
     else:
         try:
             chain = Chain.parse(steps)
         except SettingError as error:
-            raise Problem(422, f"steps: {error}", code="option") from error
+            raise Problem(422, f"steps: {error}", reason="option") from error
     return Making(chain, "enhanced", forensic, change_map, drift, format)
 
 
@@ -187,7 +187,7 @@ async def answer(
     """The reply: a picture where `Accept` or `always` names its format, else JSON."""
     format = replies.wanted_picture(request.headers.get("accept", "")) or always
     if len(making.chain.steps) > desk.limits.max_steps:
-        raise Problem(422, f"steps: {desk.limits.max_steps} at most", code="option")
+        raise Problem(422, f"steps: {desk.limits.max_steps} at most", reason="option")
     if making.forensic:
         _refuse(making.chain.steps, [step.step == "generative" for step in making.chain.steps])
     work = partial(_work, desk, making, format)
@@ -201,7 +201,7 @@ def _refuse(steps: Sequence[Filter | Modelled | Step], generative: Sequence[bool
             422,
             f"forensic work takes no generative step, and {' and '.join(dict.fromkeys(refused))} "
             "is one: what it shows was not recorded by the camera",
-            code="option",
+            reason="option",
         )
 
 
@@ -218,7 +218,7 @@ def _work(desk: Desk, making: Making, format: PictureFormat | None, seen: Seen) 
     except LimitError as error:
         raise Problem(503, str(error), {"Retry-After": "10"}) from error
     except ImageError as error:
-        raise Problem(422, str(error), code="option") from error
+        raise Problem(422, str(error), reason="option") from error
     seen.leave.check()
     kept = carried(seen.data)
     words = embedded(seen.picture.sha256, process.steps, __version__)
@@ -253,7 +253,7 @@ def _if_grey(colourise: Callable[[Image], Image], image: Image) -> Image:
 def _check_grey(image: Image) -> None:
     if not is_grey(image):
         detail = "the picture has colour already; force replaces it by an estimate"
-        raise Problem(422, detail, code="has-colour")
+        raise Problem(422, detail, reason="has-colour")
 
 
 def _json(

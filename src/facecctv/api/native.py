@@ -5,8 +5,10 @@ that exists where the stage does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 
 from facecctv import __version__, schema
@@ -15,6 +17,7 @@ from facecctv.api.desk import Desk, Seen
 from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
 from facecctv.api.options import Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
+from facecctv.api.recognising import Recognition
 from facecctv.evidence.provenance import embedded
 from facecctv.evidence.steps import Step
 from facecctv.image import Picture
@@ -35,7 +38,7 @@ def routes(desk: Desk) -> APIRouter:
     @router.post(
         "/detect",
         summary="Find faces",
-        response_model=replies.Result,
+        response_model=replies.Examined,
         responses=documents.with_pictures(
             "The faces, best first; an empty list if there are none.", documents.RESULT_EXAMPLE
         ),
@@ -52,7 +55,7 @@ def routes(desk: Desk) -> APIRouter:
         @router.post(
             "/examine",
             summary="Find faces and judge their quality",
-            response_model=replies.Result,
+            response_model=replies.Examined,
             responses=documents.with_pictures(
                 "The faces with what each is good enough for, best first.",
                 documents.RESULT_EXAMPLE,
@@ -64,6 +67,9 @@ def routes(desk: Desk) -> APIRouter:
             looking: LookingQuery,
             showing: ShowingQuery,
             improving: ImprovingQuery,
+            embedding: Annotated[
+                bool, Query(description="Add each face's embedding, which is personal data.")
+            ] = False,
         ) -> Response:
             """Faces and the quality of each. With `Accept: image/png` (or jpeg, webp) the reply
             is the picture with the faces outlined.
@@ -76,7 +82,7 @@ def routes(desk: Desk) -> APIRouter:
             whether it is still the same person. They are judged by the original pixels alone.
             503 where the model is not installed.
             """
-            work = _work(desk, request, looking, showing, improving, judge=True)
+            work = _work(desk, request, looking, showing, improving, judge=True, embed=embedding)
             return await desk.answer(request, work, load=improving.load)
 
     return router
@@ -90,6 +96,7 @@ def _work(
     improving: Improving = UNCHANGED,
     *,
     judge: bool = False,
+    embed: bool = False,
 ) -> Callable[[Seen], Response]:
     format = replies.wanted_picture(request.headers.get("accept", ""))
     looker = looking.pipeline(desk)
@@ -103,13 +110,15 @@ def _work(
         pictures = _Pictures(seen.picture, showing, improving)
         if judge or showing.crops:
             pipeline = improving.stages(looker, desk, seen)
+            if embed:
+                pipeline = replace(pipeline, embed=Recognition.of(desk, seen).recogniser.faces)
             found = _portraits(seen, pipeline, faces, pictures, judge=judge)
         else:
             found = [schema.Face.of(face) for face in faces]
         for number in unseen:
             found[number] = found[number].model_copy(update={"landmarks_from": "average"})
         return replies.json_reply(
-            replies.Result(
+            replies.Examined(
                 source=seen.name,
                 sha256=seen.picture.sha256,
                 width=seen.picture.width,

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from facecctv.api.served import ServedList
+
 
 class Privacy(BaseModel):
     """The reply to `GET /v1/privacy`."""
@@ -29,3 +31,27 @@ class Privacy(BaseModel):
         "How often each client asked in the last minute, in memory, by key or address.",
         "Of API keys only their SHA-256 and name, in the file that the operator named.",
     )
+
+    @classmethod
+    def of(cls, served: ServedList | None) -> Privacy:
+        """With what a watch-list adds."""
+        usual = cls()
+        if served is None:
+            return usual
+        kept = (*usual.kept, *SEARCHED, *(() if served.enrolling is None else ENROLLED))
+        return cls(kept=kept, not_wiped=(*usual.not_wiped, IN_MEMORY))
+
+
+SEARCHED = (
+    (
+        "Of each face searched for in the watch-list, in the list's log: when, by whom (key or "
+        "address), why, the SHA-256 of the picture, who was named, and the decision. No picture."
+    ),
+)
+ENROLLED = (
+    (
+        "Of people whom clients enrol, sealed in the watch-list: name, purpose, owner, last day, "
+        "and the embedding of the face, until they are removed. No picture."
+    ),
+)
+IN_MEMORY = "The watch-list's names and embeddings are in memory, unsealed, while the server runs."

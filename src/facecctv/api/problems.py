@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
+
+Code = Literal[
+    "option", "output-too-large", "has-colour", "not-installed", "no-face", "several-faces"
+]
+"""A member `code` beside those of RFC 9457, where one status has several ways out."""
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -21,32 +26,33 @@ SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {
-            "type": "string",
-            "enum": ["option", "output-too-large", "has-colour", "not-installed"],
+            "anyOf": [
+                {"type": "string", "enum": list(get_args(Code))},
+                {"type": "integer", "description": "On CompreFace's routes, as there."},
+            ],
             "description": "Where one status has several ways out.",
         },
+        "picture": {"type": "string", "description": "Of several, the one at fault."},
     },
 }
 
 MEANINGS = {
     400: "The request cannot be understood: a broken body, no picture in it, a wrong host.",
     401: "An API key is needed, or the one sent is not known.",
-    403: "The request comes from a web page that this server does not serve.",
-    404: "Nothing answers here.",
+    403: "The request comes from a web page that this server does not serve, or the server lets "
+    "nobody change its watch-list.",
+    404: "Nothing answers here, or nobody of this name is on the watch-list.",
     405: "The address exists, the method does not.",
     408: "The upload took too long.",
     413: "More bytes or pixels than the limits allow (`GET /v1/limits`).",
     415: "Not a body or a picture of a known type.",
-    422: "An option out of its range, or a picture that is damaged.",
+    422: "An option out of its range, a picture that is damaged, or none or several faces where "
+    "one is meant.",
     429: "Too much at once: try again after the seconds that `Retry-After` names.",
     500: "A bug. Nothing of the request was kept.",
-    503: "The work took too long, or a model cannot be used or is not installed.",
+    503: "The work took too long, or a model or a watch-list cannot be used or is not there.",
 }
 WITH_RETRY = frozenset({429, 503})
-
-
-Code = Literal["option", "output-too-large", "has-colour", "not-installed"]
-"""A member `code` beside those of RFC 9457, where one status has several ways out."""
 
 
 class Problem(Exception):
@@ -61,13 +67,18 @@ class Problem(Exception):
         detail: str,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
-        code: Code | None = None,
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {}) | ({"code": code} if code else {})
+        self.extra = dict(extra or {}) | ({"reason": reason} if reason else {})
+
+    def of(self, picture: str) -> Problem:
+        """The same, naming the picture at fault of several."""
+        detail, extra = f"{picture}: {self.detail}", self.extra | {"picture": picture}
+        return Problem(self.status, detail, self.headers, extra)
 
     def response(self) -> JSONResponse:
         """The problem as sent."""

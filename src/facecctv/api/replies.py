@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from facecctv import schema
 from facecctv.api.options import PictureFormat
@@ -50,7 +50,7 @@ class FacePicture(BaseModel):
     """A data URL."""
 
 
-class Result(schema.Result):
+class Examined(schema.Result):
     """The one JSON form, with pictures where they were asked for."""
 
     crops: tuple[CropPicture, ...] | None = None
@@ -67,6 +67,11 @@ class Result(schema.Result):
 def json_reply(value: BaseModel) -> Response:
     """Keys that were not asked for are absent."""
     return Response(value.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+def plain(value: object) -> Response:
+    """Any value as JSON."""
+    return JSONResponse(value)
 
 
 def picture_reply(image: Image, format: PictureFormat, faces: int) -> Response:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,24 +60,26 @@ def wipe(data: bytearray) -> None:
 
 
 async def receive(
-    request: Request, limits: ServerLimits, gate: Gate, field_name: str = "file"
-) -> Upload:
-    """The one picture of a multipart or JSON request.
+    request: Request, limits: ServerLimits, gate: Gate, names: Sequence[str] = ("file",)
+) -> list[Upload]:
+    """The pictures of a multipart or JSON request, one for each name, in their order.
 
-    In multipart it is the part that has a file name or is called `file` (or `field_name`); in
-    JSON the member `file` or `image` in base64, with or without the head of a data URL. A field or
-    member `boxes` comes along. The bytes count as held by the gate until the caller releases them.
+    Where one is wanted, in multipart it is the part that has a file name or is called `file` (or
+    as named); in JSON the member of that name, `file` or `image`, in base64, with or without the
+    head of a data URL. Where several are wanted, each is the part or member of its name. A field
+    or member `boxes` comes along with one. The bytes count as held by the gate until the caller
+    releases them.
 
-    Raises Problem: 400 without exactly one picture or with a broken body, 408 when it comes too
+    Raises Problem: 400 without exactly these pictures or with a broken body, 408 when it comes too
     slowly, 413 beyond the limit (at the byte that is one too many, or before the first if the
     length is announced), 415 for another type of body, 422 for boxes that are not JSON, 429 when
     the memory for uploads is full.
     """
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
-        return await _multipart(request, parameters.get(b"boundary", b""), limits, gate, field_name)
+        return await _multipart(request, parameters.get(b"boundary", b""), limits, gate, names)
     if kind == b"application/json":
-        return await _json(request, limits, gate, field_name)
+        return await _json(request, limits, gate, names)
     raise Problem(415, "send the picture as multipart/form-data or, in base64, as application/json")
 
 
@@ -125,18 +127,18 @@ class _Held:
 
 
 class _Form:
-    """Callbacks of the streaming parser: keeps the one file, skips everything else."""
+    """Callbacks of the streaming parser: keeps the files wanted, skips everything else."""
 
-    def __init__(self, held: _Held, field_name: str) -> None:
+    def __init__(self, held: Sequence[_Held], wanted: Sequence[str]) -> None:
         self._held = held
-        self._wanted = {b"file", field_name.encode()}
+        self._wanted = [name.encode() for name in wanted]
         self._header, self._value = b"", b""
         self._disposition = b""
-        self._taking = False
+        self._taking: int | None = None
         self._in_boxes = False
-        self.name = "upload"
+        self.names: dict[int, str] = {}
+        """Of the files that came, as the client named them."""
         self.boxes: bytearray | None = None
-        self.files = 0
         self.complete = False
 
     def callbacks(self) -> MultipartCallbacks:
@@ -168,23 +170,30 @@ class _Form:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         file_name = options.get(b"filename")
         field = options.get(b"name")
-        self._taking = file_name is not None or field in self._wanted
-        self._in_boxes = not self._taking and field == b"boxes"
+        self._taking = self._place(field, file_name)
+        self._in_boxes = self._taking is None and field == b"boxes"
         if self._in_boxes:
             if self.boxes is not None:
                 raise Problem(400, "one field of boxes a request, not several")
             self.boxes = bytearray()
-        if not self._taking:
+        if self._taking is None:
             return
-        self.files += 1
-        if self.files > 1:
-            raise Problem(400, "one picture a request, not several")
-        if file_name:
-            self.name = file_name.decode("utf-8", "replace")[:LONGEST_NAME]
+        if self._taking in self.names:
+            many = "a request" if len(self._wanted) == 1 else "a name"
+            raise Problem(400, f"one picture {many}, not several")
+        name = (file_name or b"upload").decode("utf-8", "replace")
+        self.names[self._taking] = name[:LONGEST_NAME]
+
+    def _place(self, field: bytes | None, file_name: bytes | None) -> int | None:
+        """Which of the pictures wanted this part is."""
+        if len(self._wanted) == 1:
+            wanted = file_name is not None or field in (b"file", *self._wanted)
+            return 0 if wanted else None
+        return self._wanted.index(field) if field in self._wanted else None
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._taking:
-            self._held.add(memoryview(data)[start:end])
+        if self._taking is not None:
+            self._held[self._taking].add(memoryview(data)[start:end])
         elif self._in_boxes and self.boxes is not None:
             self.boxes += data[start:end]
             if len(self.boxes) > ENVELOPE:
@@ -195,42 +204,57 @@ class _Form:
 
 
 async def _multipart(
-    request: Request, boundary: bytes, limits: ServerLimits, gate: Gate, field_name: str
-) -> Upload:
-    held = _Held(gate)
-    form = _Form(held, field_name)
+    request: Request, boundary: bytes, limits: ServerLimits, gate: Gate, names: Sequence[str]
+) -> list[Upload]:
+    held = [_Held(gate) for _ in names]
+    form = _Form(held, names)
     try:
         if not boundary:
             raise Problem(400, "multipart/form-data without a boundary")
         parser = MultipartParser(boundary, form.callbacks())
-        async for piece in _pieces(request, limits, limits.max_bytes + ENVELOPE):
+        async for piece in _pieces(request, limits, limits.max_bytes * len(names) + ENVELOPE):
             parser.write(piece)
         if not form.complete:
             raise Problem(400, "the multipart body ends too early")
-        upload = Upload(held.data, form.name, _boxes_in(form.boxes))
-        return _checked(upload, form.files, limits)
+        boxes = _boxes_in(form.boxes)
+        uploads = [
+            Upload(one.data, form.names.get(at, "upload"), boxes) for at, one in enumerate(held)
+        ]
+        for at, name in enumerate(names):
+            if at not in form.names:
+                raise Problem(400, f"no picture in the request: name its field {name!r}")
+        return _checked(uploads, names, limits)
     except FormParserError as error:
-        held.drop()
+        _drop(held)
         raise Problem(400, "the multipart body is broken") from error
     except BaseException:
-        held.drop()
+        _drop(held)
         raise
 
 
-async def _json(request: Request, limits: ServerLimits, gate: Gate, field_name: str) -> Upload:
-    body, held = _Held(gate), _Held(gate)
+async def _json(
+    request: Request, limits: ServerLimits, gate: Gate, names: Sequence[str]
+) -> list[Upload]:
+    body, held = _Held(gate), [_Held(gate) for _ in names]
     try:
-        async for piece in _pieces(request, limits, limits.max_bytes * 4 // 3 + ENVELOPE):
+        most = limits.max_bytes * len(names) * 4 // 3 + ENVELOPE
+        async for piece in _pieces(request, limits, most):
             body.add(piece)
         # Parsing and decoding take a while for large bodies: not on the event loop.
-        name, data, boxes = await asyncio.to_thread(_picture_in, body.data, field_name)
-        held.add(data)
-        return _checked(Upload(held.data, name, boxes), 1, limits)
+        name, pictures, boxes = await asyncio.to_thread(_pictures_in, body.data, names)
+        for one, data in zip(held, pictures, strict=True):
+            one.add(data)
+        return _checked([Upload(one.data, name, boxes) for one in held], names, limits)
     except BaseException:
-        held.drop()
+        _drop(held)
         raise
     finally:
         body.drop()
+
+
+def _drop(held: Sequence[_Held]) -> None:
+    for one in held:
+        one.drop()
 
 
 def _boxes_in(text: bytearray | None) -> object:
@@ -242,32 +266,40 @@ def _boxes_in(text: bytearray | None) -> object:
         raise Problem(422, "boxes: not JSON") from error
 
 
-def _picture_in(body: bytearray, field_name: str) -> tuple[str, bytes, object]:
+def _pictures_in(body: bytearray, names: Sequence[str]) -> tuple[str, list[bytes], object]:
+    """What the client named the picture, the pictures, and the boxes."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "the body is not JSON") from error
     if not isinstance(value, dict):
         raise Problem(400, "the body is not a JSON object")
-    text = next((value[key] for key in (field_name, "file", "image") if key in value), None)
+    others = ("file", "image") if len(names) == 1 else ()
+    pictures = [_picture_in(value, name, others) for name in names]
+    name = value.get("name")
+    name = name[:LONGEST_NAME] if isinstance(name, str) and name else "upload"
+    return name, pictures, value.get("boxes")
+
+
+def _picture_in(value: dict[str, object], name: str, others: Sequence[str]) -> bytes:
+    text = next((value[key] for key in (name, *others) if key in value), None)
     if not isinstance(text, str):
-        raise Problem(400, f"the JSON object has no picture: {field_name!r} in base64")
+        raise Problem(400, f"the JSON object has no picture: {name!r} in base64")
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        data = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Problem(400, "the picture is not base64") from error
-    name = value.get("name")
-    name = name[:LONGEST_NAME] if isinstance(name, str) and name else "upload"
-    return name, data, value.get("boxes")
 
 
-def _checked(upload: Upload, files: int, limits: ServerLimits) -> Upload:
-    if not files:
-        raise Problem(400, "no picture in the request: name its field 'file'")
-    if not upload.data:
-        raise Problem(400, "the picture is empty")
-    if len(upload.data) > limits.max_bytes:
-        raise _too_large(limits)
-    return upload
+def _checked(uploads: list[Upload], names: Sequence[str], limits: ServerLimits) -> list[Upload]:
+    for upload, name in zip(uploads, names, strict=True):
+        problem = None
+        if not upload.data:
+            problem = Problem(400, "the picture is empty")
+        elif len(upload.data) > limits.max_bytes:
+            problem = _too_large(limits)
+        if problem is not None:
+            raise problem if len(names) == 1 else problem.of(name)
+    return uploads

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from facecctv import build
-from facecctv.cli import batch, improve, options, outputs, page, pictures
+from facecctv.cli import batch, improve, options, outputs, page, people, pictures
+from facecctv.cli.pictures import decision_words
+from facecctv.identity import log
+from facecctv.identity.calibrate import RATE
+from facecctv.identity.matching import Matcher
 from facecctv.image import Limits, Picture, shown, write_atomic
 from facecctv.pipeline import Pipeline
 from facecctv.schema import Files, Result
@@ -31,6 +36,17 @@ def examine(
     enhance: improve.Enhance = None,
     colourise: improve.Colourise = "off",
     forensic: improve.Forensic = False,
+    watchlist: Annotated[
+        Path | None,
+        typer.Option(
+            "--watchlist", help="Say who of this list each face may be.", show_default=False
+        ),
+    ] = None,
+    key_file: people.KeyFile = None,
+    rate: people.Rate = RATE,
+    calibration: people.CalibrationFile = None,
+    by: people.By = None,
+    reason: Annotated[str, typer.Option(help="Why the list is searched, for the log.")] = "",
     model: options.Model = build.FACE_DETECTOR,
     debug: options.Debug = False,
 ) -> int:
@@ -41,7 +57,13 @@ def examine(
 
     Writes for each picture a folder with its crops, the picture with its faces outlined, a contact
     sheet and result.json, and over all of them OUT/index.html to look at.
+
+    With a watch-list each face says who of it it may be, by its own pixels; every search is
+    written to the list's log (LIST.log), and a person decides.
     """
+    people.check_rate(rate)
+    if watchlist is None and (key_file is not None or calibration is not None):
+        raise typer.BadParameter("--key-file and --calibration are for a --watchlist")
     how = options.look(threshold, min_face, tiles, enlarge)
     found = options.sources(inputs, out)
     settings = options.environment()
@@ -51,9 +73,20 @@ def examine(
     if more.note:
         print(more.note, file=sys.stderr)
     pipeline = build.examination(detector, more.enhance, more.colourise)
+    searching = None
+    if watchlist is not None:
+        faces = people.Faces(
+            detector, build.recogniser(settings, mirror=True), build.limits(settings)
+        )
+        scale = people.calibration(faces, calibration)
+        gallery, target = people.gallery(watchlist, key_file, faces.embedder)
+        matcher = Matcher(gallery, scale, rate)
+        book = log.log_of(watchlist)
+        searching = people.Searching(matcher, target, book, people.who(by), reason)
+        pipeline = replace(pipeline, embed=faces.recogniser.faces, identify=matcher)
     with outputs.workshop(out) as workshop:
         guessed = landmarks_from(detector.card)
-        job = _Job(pipeline, build.limits(settings), found, out, workshop, guessed)
+        job = _Job(pipeline, build.limits(settings), found, out, workshop, guessed, searching)
         try:
             status = batch.run(found, job, _describe, as_json=as_json, debug=debug)
         finally:  # what was done before an interruption is there to be looked at
@@ -74,9 +107,10 @@ class _Job:
         out: Path,
         workshop: Path,
         landmarks_from: Literal["average"] | None,
+        searching: people.Searching | None,
     ) -> None:
         self._pipeline, self._limits = pipeline, limits
-        self._landmarks_from = landmarks_from
+        self._landmarks_from, self._searching = landmarks_from, searching
         self._sources, self._out, self._workshop = sources, out, workshop
         self._names = outputs.Names(reserved=[outputs.INDEX])
         self.pictures = 0
@@ -85,6 +119,10 @@ class _Job:
     def __call__(self, source: str) -> Result:
         picture = pictures.read_picture(source, self._limits)
         portraits = self._pipeline.image(picture.image)
+        if self._searching is not None:
+            self._searching.note(picture.sha256, portraits)
+            # Who somebody may be was asked for, not the numbers behind it.
+            portraits = [replace(portrait, embedding=None) for portrait in portraits]
         name = self._names.give(source, lambda name: self._is_taken(name, picture.sha256))
         made = self._workshop / name
         result = self._write(made, source, picture, portraits)
@@ -130,7 +168,18 @@ def _describe(result: Result) -> str:
         return "no faces"
     uses = [face.quality.usable_for for face in result.faces if face.quality]
     grades = Counter(use[-1] if use else pictures.UNUSABLE for use in uses)
-    return f"{_faces(len(result.faces))} ({_list(grades)}){_made(result)}"
+    return f"{_faces(len(result.faces))} ({_list(grades)}){_made(result)}{_known(result)}"
+
+
+def _known(result: Result) -> str:
+    searched = [face for face in result.faces if face.decision is not None]
+    if not searched:
+        return ""
+    named = [face for face in searched if face.candidates]
+    if not named:
+        return "; nobody of the list"
+    words = ", ".join(decision_words(face.decision, face.candidates) for face in named)
+    return f"; {words}"
 
 
 def _made(result: Result) -> str:

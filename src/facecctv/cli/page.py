@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from facecctv import __version__
 from facecctv.cli.improve import ESTIMATED, drift_words
 from facecctv.cli.outputs import RESULT, result_in
-from facecctv.cli.pictures import UNUSABLE
+from facecctv.cli.pictures import DECISIONS, UNUSABLE
 from facecctv.schema import Face, Result
 
 STYLE = """
@@ -39,6 +39,7 @@ figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:11rem}
 li:has(figure+figure){grid-column:1/-1;flex-wrap:wrap}li>div+div{flex:1 1 9rem}
 li:has(figure+figure) img{width:11rem;height:11rem}li img.made{image-rendering:auto}
 .kept{color:var(--good)}.unknown{color:var(--fair)}.drifted{color:var(--poor);font-weight:600}
+.decision{font-weight:600}.match{color:var(--poor)}.inconclusive{color:var(--fair)}
 .grade{font-weight:600}.identification,.recognition{color:var(--good)}
 .observation{color:var(--fair)}.presence{color:var(--poor)}.unusable{color:var(--none)}
 """
@@ -48,6 +49,7 @@ _NOTE = (
     "Enhanced pixels are estimated and colour is a guess: judge persons by what was recorded."
 )
 
+_HUMAN = "A lead, not proof: a person decides."
 _MADE = ' class="made"'
 """Marks pictures that were not recorded: the browser may smooth them."""
 
@@ -119,7 +121,30 @@ def _card(at: str, number: int, face: Face) -> str:
     return f"""<li><div class="views">{"".join(_views(at, number, face))}</div>
 <div><p><span class="grade {mark}">{number} · {grade.capitalize()}</span></p>
 <p class="dim">{height} · score {face.box.probability:.2f}</p>
-<p class="dim">{verdict}</p>{_drift(face)}</div></li>"""
+<p class="dim">{verdict}</p>{_searched(face)}{_drift(face)}</div></li>"""
+
+
+def _searched(face: Face) -> str:
+    """Who of the watch-list it may be, in words."""
+    if face.decision is None:
+        return ""
+    named = ", ".join(
+        f"<strong>{escape(one.name)}</strong> (similarity {one.similarity:.2f}; "
+        f"{_strangers(one.false_match_rate)})"
+        for one in face.candidates or ()
+    )
+    words = DECISIONS[face.decision]
+    return (
+        f'\n<p>Watch-list: <span class="decision {face.decision}">{words}</span>'
+        f'{": " if named else ""}{named}</p>\n<p class="dim">{_HUMAN}</p>'
+    )
+
+
+def _strangers(rate: float) -> str:
+    """How often a search finds a stranger who is so alike."""
+    if rate < 1e-6:
+        return "fewer than 1 stranger in 1,000,000 searches is so alike"
+    return f"1 stranger in {float(f'{1 / rate:.2g}'):,.0f} searches is so alike"
 
 
 def _views(at: str, number: int, face: Face) -> Iterator[str]:

@@ -15,7 +15,10 @@ import typer
 from facecctv import build
 from facecctv.cli import options, outputs, pictures
 from facecctv.errors import FaceCountError, InputError, SettingError
+from facecctv.identity import log
 from facecctv.identity.calibrate import Calibration, calibration_of, read_calibration
+from facecctv.identity.gallery import Gallery
+from facecctv.identity.matching import Matcher, SightMatcher
 from facecctv.image import Limits, Picture, shown
 from facecctv.pipeline import Identify, Pipeline
 from facecctv.schema import Result
@@ -69,8 +72,7 @@ class Faces:
     @property
     def embedder(self) -> str:
         """Name and version: embeddings of different ones do not compare."""
-        card = self.recogniser.card
-        return f"{card.name} {card.version}"
+        return self.recogniser.name
 
     def pipeline(self, identify: Identify | None = None) -> Pipeline:
         """Finds, judges, embeds and, where asked, identifies."""
@@ -114,6 +116,45 @@ def result(
     return Result.of(source, picture.sha256, size, told)
 
 
+@dataclass(frozen=True)
+class Searching:
+    """Who a portrait may be, and the log of all that was asked."""
+
+    matcher: Matcher | SightMatcher
+    target: str
+    """The id of the list, or the name of the case."""
+    book: Path
+    by: str
+    reason: str
+
+    def note(self, sha256: str, portraits: Sequence[Portrait]) -> None:
+        """Writes a line for each face of a picture, on the disk when this returns."""
+        for portrait in portraits:
+            log.append(self.book, self._event(sha256, portrait))
+
+    def _event(self, sha256: str, portrait: Portrait) -> log.Search:
+        return log.Search(
+            what="watchlist" if isinstance(self.matcher, Matcher) else "sightings",
+            target=self.target,
+            source=sha256,
+            compared=self.matcher.compared,
+            rate=self.matcher.rate,
+            matched=tuple(match.name for match in portrait.candidates or ()),
+            decision=portrait.decision or "no_match",
+            by=self.by,
+            reason=self.reason,
+        )
+
+
+def gallery(watchlist: Path, key_file: Path | None, embedder: str) -> tuple[Gallery, str]:
+    """Who may be found on a list, and its id; EntryError where it is of another embedder."""
+    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
+
+    with Watchlist(watchlist, secret(key_file)) as opened:
+        opened.check_embedder(embedder)
+        return opened.gallery(), str(opened.about["id"])
+
+
 def named(source: str, error: InputError) -> InputError:
     """The same error with the name of the picture at fault in front."""
     return type(error)(f"{shown(source)}: {error}")
@@ -127,15 +168,18 @@ def calibration(faces: Faces, file: Path | None) -> Calibration:
     """
     if file is None:
         return calibration_of(faces.recogniser.card)
+    return calibration_in(file, faces.embedder)
+
+
+def calibration_in(file: Path, embedder: str) -> Calibration:
+    """That of a file, which must be fitted to this recogniser; InputError for any other."""
     try:
         found = read_calibration(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{shown(file)}: cannot be read: {reason}") from error
-    if found.embedder and found.embedder != faces.embedder:
-        raise InputError(
-            f"{shown(file)}: fitted to {found.embedder}, the recogniser is {faces.embedder}"
-        )
+    if found.embedder and found.embedder != embedder:
+        raise InputError(f"{shown(file)}: fitted to {found.embedder}, the recogniser is {embedder}")
     return found
 
 
@@ -154,11 +198,6 @@ def who(by: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:
         raise SettingError("say who does this: --by NAME") from error
-
-
-def log_of(watchlist: Path) -> Path:
-    """Where the searches of a list are logged: beside it."""
-    return watchlist.with_name(f"{watchlist.name}.log")
 
 
 def log_in(sightings: str) -> Path:

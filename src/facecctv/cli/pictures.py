@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from facecctv.cli.outputs import provenance
 from facecctv.draw import AMBER, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Image, Portrait, Quality
+from facecctv.types import Decision, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -32,6 +33,34 @@ def read_picture(source: str, limits: Limits) -> Picture:
 def grade(quality: Quality) -> str:
     """The most demanding use that the face is good enough for."""
     return quality.usable_for[-1] if quality.usable_for else UNUSABLE
+
+
+class _Candidate(Protocol):
+    """A match, as the pipeline or as JSON has it."""
+
+    @property
+    def name(self) -> str:
+        """Of the entry."""
+
+    @property
+    def decision(self) -> Decision:
+        """What this candidate comes to."""
+
+
+DECISIONS: dict[Decision, str] = {
+    "match": "match",
+    "inconclusive": "inconclusive",
+    "no_match": "no match on the list",
+    "insufficient_quality": "too little to tell",
+}
+
+
+def decision_words(decision: Decision | None, candidates: Sequence[_Candidate] | None) -> str:
+    """What a search comes to, in words; empty where none was made."""
+    if decision is None:
+        return ""
+    names = ", ".join(one.name for one in candidates or ())
+    return f"{DECISIONS[decision]}: {names}" if names else DECISIONS[decision]
 
 
 def annotated(image: Image, portraits: Sequence[Portrait]) -> Image:
@@ -81,5 +110,9 @@ def _cell(number: int, portrait: Portrait) -> Cell:
     word = grade(quality)
     sizes = f"{quality.face_px:.0f} px high, {quality.inter_eye_px:.0f} px eye to eye"
     verdict = textwrap.wrap(quality.verdict, _LINE, max_lines=5, placeholder=" …")
+    searched = decision_words(portrait.decision, portrait.candidates)
+    if searched:
+        told = f"{searched} (a person decides)"
+        verdict += textwrap.wrap(told, _LINE, max_lines=3, placeholder=" …")
     title = f"{number}  {word.capitalize()}"
     return Cell(crop.image, title, (sizes, *verdict), GRADE_COLOURS.get(word, GREY))

@@ -13,11 +13,9 @@ from facecctv import build
 from facecctv.cli import batch, options, outputs, people, pictures
 from facecctv.identity import log
 from facecctv.identity.calibrate import RATE
-from facecctv.identity.gallery import Gallery
 from facecctv.identity.matching import LIMIT, Matcher, SightMatcher
 from facecctv.identity.sightings import Sightings
 from facecctv.schema import Result
-from facecctv.types import Portrait
 
 
 def search(
@@ -59,23 +57,15 @@ def search(
     scale = people.calibration(faces, calibration)
     matcher: Matcher | SightMatcher
     if watchlist is not None:
-        gallery, target = _gallery(watchlist, key_file, faces)
-        matcher, book = Matcher(gallery, scale, rate, limit), people.log_of(watchlist)
+        gallery, target = people.gallery(watchlist, key_file, faces.embedder)
+        matcher, book = Matcher(gallery, scale, rate, limit), log.log_of(watchlist)
     else:
         place, target = str(sightings), str(case)
         seen = Sightings(place, faces.embedder)
         seen.count(target)
         matcher, book = SightMatcher(seen, target, scale, rate, limit), people.log_in(place)
-    job = _Job(faces, matcher, target, book, people.who(by), reason)
+    job = _Job(faces, people.Searching(matcher, target, book, people.who(by), reason))
     return batch.run(found, job, _describe, as_json=as_json, debug=debug)
-
-
-def _gallery(watchlist: Path, key_file: Path | None, faces: people.Faces) -> tuple[Gallery, str]:
-    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
-
-    with Watchlist(watchlist, people.secret(key_file)) as opened:
-        opened.check_embedder(faces.embedder)
-        return opened.gallery(), str(opened.about["id"])
 
 
 @dataclass(frozen=True)
@@ -83,32 +73,14 @@ class _Job:
     """Searches one picture after the other, and logs each face."""
 
     faces: people.Faces
-    matcher: Matcher | SightMatcher
-    target: str
-    book: Path
-    by: str
-    reason: str
+    searching: people.Searching
 
     def __call__(self, source: str) -> Result:
         picture = pictures.read_picture(source, self.faces.limits)
-        portraits = self.faces.pipeline(self.matcher).image(picture.image)
+        portraits = self.faces.pipeline(self.searching.matcher).image(picture.image)
         outputs.check_unchanged(source, picture.sha256)
-        for portrait in portraits:
-            log.append(self.book, self._event(picture.sha256, portrait))
+        self.searching.note(picture.sha256, portraits)
         return people.result(source, picture, portraits)
-
-    def _event(self, sha256: str, portrait: Portrait) -> log.Search:
-        return log.Search(
-            what="watchlist" if isinstance(self.matcher, Matcher) else "sightings",
-            target=self.target,
-            source=sha256,
-            compared=self.matcher.compared,
-            rate=self.matcher.rate,
-            matched=tuple(match.name for match in portrait.candidates or ()),
-            decision=portrait.decision or "no_match",
-            by=self.by,
-            reason=self.reason,
-        )
 
 
 def _describe(result: Result) -> str:

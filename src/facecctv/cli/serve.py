@@ -8,16 +8,23 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecctv.cli import people
 from facecctv.errors import MissingExtra, SettingError
+from facecctv.identity.calibrate import RATE, Calibration, calibration_of
 
 if TYPE_CHECKING:
     import ssl
+
+    from facecctv.api.served import ServedList
+    from facecctv.build import Workshop
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _STARTED_AGAIN = "FACECCTV_TLS_LIMITED"
@@ -58,17 +65,45 @@ def serve(
     requests_per_minute: Annotated[
         int | None, typer.Option(min=0, help="Of one client; 0: no limit.", show_default=False)
     ] = None,
+    watchlist: Annotated[
+        Path | None,
+        typer.Option(help="A watch-list that clients may search.", show_default=False),
+    ] = None,
+    key_file: people.KeyFile = None,
+    rate: people.Rate = RATE,
+    calibration: people.CalibrationFile = None,
+    enrol_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=3650,
+            show_default=False,
+            help="Let clients enrol people for so many days, and remove them.",
+        ),
+    ] = None,
+    enrol_purpose: Annotated[
+        str, typer.Option(help="Of people whom clients enrol.", show_default="the list's")
+    ] = "",
+    enrol_owner: Annotated[
+        str, typer.Option(help="Of people whom clients enrol.", show_default="the list's")
+    ] = "",
 ) -> None:
     """Serve the REST API and the web app.
 
     Pictures stay in memory for the time of one request. Plain HTTP is for this machine only;
-    anything else is TLS 1.3.
+    anything else is TLS 1.3. A watch-list is searched, and every search written to its log
+    (LIST.log); beyond this machine that needs API keys.
     """
     _check_extra()
     if new_key:
         _make_key(api_key_file, new_key)
         return
     encrypted = _encrypted(tls, host)
+    known = _People(
+        watchlist, key_file, people.check_rate(rate), calibration, enrol_days, enrol_purpose,
+        enrol_owner,
+    )  # fmt: skip
+    known.check(keys=api_key_file is not None or _is_loopback(host))
     if encrypted:
         _start_limited()
     _serve(
@@ -79,7 +114,56 @@ def serve(
             "max_pixels": max_pixels,
             "requests_per_minute": requests_per_minute,
         },
+        known,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _People:
+    """What was asked for of recognition."""
+
+    watchlist: Path | None
+    key_file: Path | None
+    rate: float
+    calibration: Path | None
+    days: int | None
+    purpose: str
+    owner: str
+
+    def check(self, *, keys: bool) -> None:
+        """Raises what is wrong with the options; `keys` says that not everyone may ask."""
+        if self.watchlist is None and (self.days is not None or self.key_file is not None):
+            raise typer.BadParameter("--enrol-days and --key-file are for a --watchlist")
+        if self.days is None and (self.purpose or self.owner):
+            raise typer.BadParameter("--enrol-purpose and --enrol-owner are for --enrol-days")
+        if self.watchlist is not None and not keys:
+            raise SettingError("a watch-list beyond this machine needs --api-key-file")
+
+    def calibrated(self, workshop: Workshop) -> Calibration | None:
+        """The calibration of the file, which must fit the recogniser."""
+        if self.calibration is None:
+            return None
+        return people.calibration_in(self.calibration, workshop.recogniser().name)
+
+    def opened(self, workshop: Workshop) -> ServedList | None:
+        """The list, read and held against the recogniser."""
+        if self.watchlist is None:
+            return None
+        from facecctv.api.served import Enrolling, ServedList
+
+        recogniser = workshop.recogniser()
+        if self.calibration is None:
+            calibration_of(recogniser.card)
+        enrolling = None
+        if self.days is not None:
+            enrolling = Enrolling(self.days, self.purpose, self.owner)
+        return ServedList(
+            self.watchlist,
+            people.secret(self.key_file),
+            recogniser.name,
+            rate=self.rate,
+            enrolling=enrolling,
+        )
 
 
 def _check_extra() -> None:
@@ -138,6 +222,7 @@ def _serve(
     origins: tuple[str, ...],
     key_file: Path | None,
     given: dict[str, int | None],
+    known: _People,
 ) -> None:
     # Late: --help and --new-key do without all of it.
     from facecctv.api.app import create_app
@@ -152,21 +237,25 @@ def _serve(
     from_environment = {"max_bytes": settings.max_bytes, "max_pixels": settings.max_pixels}
     chosen = {k: v for k, v in (from_environment | _set(given)).items() if v is not None}
     local = _is_loopback(host)
+    loaded = workshop(settings)
+    loaded.cards()  # a model that is missing or damaged is said now, not to the first client
+    listed = known.opened(loaded)
     server_settings = ServerSettings(
         limits=ServerLimits(**chosen),
         keys=Keys.read(key_file) if key_file else Keys(),
         origins=origins,
         hosts=(*_LOCAL_NAMES, *names) if local else (),
+        calibration=known.calibrated(loaded),
+        watchlist=listed,
         https=tls != "off",
     )
-    loaded = workshop(settings)
-    loaded.cards()  # a model that is missing or damaged is said now, not to the first client
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     context = None if tls == "off" else _context(tls or "auto", host, names)
     scheme = "http" if context is None else "https"
     print(f"FaceCCTV at {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    run(create_app(loaded, server_settings), host, port, context)
+    with listed or nullcontext():
+        run(create_app(loaded, server_settings), host, port, context)
 
 
 def _set(given: dict[str, int | None]) -> dict[str, int | None]:

@@ -57,7 +57,7 @@ def create(
     from facecctv.identity.watchlist import Watchlist
 
     recogniser = build.recogniser(options.environment(), embedder)
-    card, size = recogniser.card, recogniser.length
+    embedder, size = recogniser.name, recogniser.length
     if path.exists():
         raise OutputError(f"{shown(path)}: there is a file of this name")
     Watchlist.create(
@@ -65,7 +65,7 @@ def create(
         _new_secret(key_file, new_key_file, people.PASSPHRASE),
         purpose=purpose,
         owner=owner,
-        embedder=f"{card.name} {card.version}",
+        embedder=embedder,
         size=size,
     )
     print(f"Made {shown(path)}")
@@ -254,7 +254,7 @@ def verify(
 ) -> int:
     """Check that no search was changed, added or taken out of the list's log."""
     kept = None if anchor is None else log.Anchor.of(anchor)
-    found = log.verify(people.log_of(path), kept)
+    found = log.verify(log.log_of(path), kept)
     print(f"{_count(found.lines, 'line')}, whole. Anchor: {found}")
     return 0
 
@@ -262,7 +262,7 @@ def verify(
 @logs.command("show")
 def show_log(path: List) -> int:
     """Print the log as it is, one JSON object per line."""
-    for entry in log.entries(people.log_of(path)):
+    for entry in log.entries(log.log_of(path)):
         print(json.dumps(entry, ensure_ascii=False))
     return 0
 
@@ -277,7 +277,7 @@ def decide(
     reason: Annotated[str, typer.Option()] = "",
 ) -> int:
     """Record what you made of a search: a result is a lead until somebody decides."""
-    book = people.log_of(path)
+    book = log.log_of(path)
     if number > log.verify(book).lines:
         raise InputError(f"the log has no line {number}")
     log.append(book, log.Ruling(number, ruling, name, people.who(by), reason))

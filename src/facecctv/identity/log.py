@@ -88,6 +88,11 @@ class Anchor:
         return cls(int(found[1]), found[2])
 
 
+def log_of(watchlist: Path) -> Path:
+    """Where the searches of a list are logged: beside it."""
+    return watchlist.with_name(f"{watchlist.name}.log")
+
+
 def head_of(path: Path) -> Path:
     """Where the head file of a log lies."""
     return path.with_name(f"{path.name}.head")

@@ -227,6 +227,12 @@ class Vault:
             ) from error
 
     @property
+    def version(self) -> int:
+        """Another number after every change that another connection made."""
+        with _told():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    @property
     def unwiped(self) -> bool:
         """Whether traces of something removed are still in the file."""
         with _told():

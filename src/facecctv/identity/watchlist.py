@@ -107,6 +107,11 @@ class Watchlist:
         """Whether traces of somebody removed are still in the file; `expire` wipes them."""
         return self._vault.unwiped
 
+    @property
+    def version(self) -> int:
+        """Another number after every change that somebody else made to the file."""
+        return self._vault.version
+
     def check_embedder(self, embedder: str) -> None:
         """Raises EntryError where the list's templates are of another model."""
         if embedder != self.about["embedder"]:
@@ -126,6 +131,17 @@ class Watchlist:
                 counts.setdefault(row.person, [0, 0, 0])[row.kind - _TEMPLATE] += 1
         found = [Entry(who, *counts.get(number, (0, 0, 0))) for number, who in people.items()]
         return sorted(found, key=lambda entry: same_name(entry.person.name))
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Name and SHA-256 of the picture, hexadecimal, of every template; expired ones too."""
+        people: dict[int, str] = {}
+        found = []
+        for row in self._vault.rows(_PERSON, _TEMPLATE):
+            if row.kind == _PERSON:
+                people[row.person] = _person(row).name
+            else:
+                found.append((people[row.person], Template.from_bytes(row.plain).source))
+        return found
 
     def add(self, person: Person, templates: Sequence[Template]) -> None:
         """Enrols somebody new; EntryError where the name is taken, expired or has no template."""

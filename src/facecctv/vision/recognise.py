@@ -35,6 +35,11 @@ class Recogniser:
         return self._session.card
 
     @property
+    def name(self) -> str:
+        """Name and version of the model: embeddings of different ones do not compare."""
+        return f"{self.card.name} {self.card.version}"
+
+    @property
     def length(self) -> int:
         """How many numbers an embedding has; runs the network once."""
         height, width = self._size()

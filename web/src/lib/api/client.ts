@@ -4,6 +4,11 @@ import { Problem, problemOf, unreachable } from './problem';
 /** Options as the server names them; those left to the server are null or false. */
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
+export interface Named {
+  readonly file: Blob;
+  readonly name: string;
+}
+
 export interface Watch {
   /** Drawn by hand: the server examines these and looks for no others. */
   boxes?: readonly Area[];
@@ -30,9 +35,14 @@ export class Client {
 
   /** Sends a picture; resolves with the parsed reply. */
   post<T>(path: string, file: Blob, name: string, query: Query, watch: Watch = {}) {
+    return this.postAll<T>(path, { file: { file, name } }, query, watch);
+  }
+
+  /** Sends a picture under each of these names. */
+  postAll<T>(path: string, files: Record<string, Named>, query: Query, watch: Watch = {}) {
     const { boxes, signal, onSent } = watch;
     const form = new FormData();
-    form.append('file', file, name);
+    for (const [field, { file, name }] of Object.entries(files)) form.append(field, file, name);
     if (boxes) form.append('boxes', JSON.stringify(boxes.map(cornersOf)));
     // fetch() cannot say how much of an upload has been sent.
     const request = new XMLHttpRequest();
@@ -58,9 +68,13 @@ export class Client {
     });
   }
 
-  async #getResponse(path: string): Promise<Response> {
+  async remove(path: string, query: Query): Promise<void> {
+    await this.#getResponse(path + queryOf(query), 'DELETE');
+  }
+
+  async #getResponse(path: string, method = 'GET'): Promise<Response> {
     const key = this.#key();
-    const reply = await fetch(path, { headers: key ? { 'X-API-Key': key } : {} }).catch(
+    const reply = await fetch(path, { method, headers: key ? { 'X-API-Key': key } : {} }).catch(
       (error: unknown) => {
         throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
       },

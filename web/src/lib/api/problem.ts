@@ -6,6 +6,8 @@ export type ProblemKind =
   | 'option'
   | 'has-colour'
   | 'not-installed'
+  | 'no-face'
+  | 'several-faces'
   | 'busy'
   | 'key'
   | 'gone'
@@ -35,20 +37,27 @@ const KINDS: Record<number, ProblemKind> = {
   503: 'busy',
 };
 /** What the member `code` of the server's problem says more exactly than its status. */
-const CODES: readonly ProblemKind[] = ['option', 'output-too-large', 'has-colour', 'not-installed'];
+const CODES: readonly ProblemKind[] = [
+  'option',
+  'output-too-large',
+  'has-colour',
+  'not-installed',
+  'no-face',
+  'several-faces',
+];
 const DEFAULT_WAIT = 5;
 const LONGEST_WAIT = 120;
 
 /** The problem that a reply of 400 or more stands for; `body` may be RFC 9457 problem+json. */
 export function problemOf(status: number, body: string, retryAfter: string | null): Problem {
-  const { detail, title, code } = membersOf(body);
-  const exact = CODES.find((one) => one === code);
+  const { detail, title, reason } = membersOf(body);
+  const exact = REASONS.find((one) => one === reason);
   const kind = exact ?? KINDS[status] ?? (status < 500 ? 'refused' : 'failed');
   const words = [detail, title].find((text) => typeof text === 'string') ?? '';
   return new Problem(kind, words, kind === 'busy' ? secondsOf(retryAfter) : null);
 }
 
-function membersOf(body: string): { detail?: unknown; title?: unknown; code?: unknown } {
+function membersOf(body: string): { detail?: unknown; title?: unknown; reason?: unknown } {
   try {
     const problem: unknown = JSON.parse(body);
     return typeof problem === 'object' && problem !== null ? problem : {};

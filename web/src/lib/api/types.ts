@@ -2,7 +2,7 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
-export type Result = Schemas['Result'];
+export type Result = Schemas['Examined'];
 export type Face = Result['faces'][number];
 export type Quality = NonNullable<Face['quality']>;
 export type Use = Quality['usable_for'][number];
@@ -12,6 +12,10 @@ export type Made = Schemas['Made'];
 export type StepClass = Schemas['Step']['class'];
 export type KnownStep = Schemas['KnownStep'];
 export type Parameter = Schemas['Parameter'];
+export type Verification = Schemas['Verification'];
+export type Decision = Verification['decision'];
+export type Watchlist = Schemas['List'];
+export type Listed = Schemas['Listed'];
 export type Privacy = Schemas['Privacy'];
 export type DemoScene = Schemas['DemoScene'];
 

@@ -32,6 +32,7 @@ export const de: Catalogue = {
     toHome: 'Zur Startseite',
     pixels: (count) => p(count, { one: '{n} Pixel', other: '{n} Pixel' }),
     percent: (share) => n.percent(share),
+    decimal: (value) => n.hundredths(value),
     bytes: (count) => n.bytes(count),
   },
   home: {
@@ -234,6 +235,14 @@ export const de: Catalogue = {
       title: 'Auf diesem Server nicht vorhanden',
       help: () => 'Wer den Server betreibt, kann das Nötige hinzufügen. Alles andere funktioniert.',
     },
+    'no-face': {
+      title: 'Auf dem Bild wurde kein Gesicht gefunden',
+      help: () => 'Nehmen Sie ein Bild, auf dem das Gesicht größer oder schärfer ist.',
+    },
+    'several-faces': {
+      title: 'Auf dem Bild sind mehrere Gesichter',
+      help: () => 'Schneiden Sie das gemeinte aus und versuchen Sie es noch einmal.',
+    },
     busy: {
       title: 'Der Server ist beschäftigt',
       help: () =>
@@ -422,6 +431,86 @@ export const de: Catalogue = {
       bottom: 'unteres',
       blend: 'mischen',
     },
+  },
+  verdict: {
+    words: {
+      match: 'Dieselbe Person, soweit die Pixel es zeigen',
+      no_match: 'Verschiedene Personen, soweit die Pixel es zeigen',
+      inconclusive: 'Nicht zu entscheiden',
+      insufficient_quality: 'Zu wenig zum Vergleichen',
+    },
+    meanings: {
+      match: 'Verschiedene Menschen sehen sich auf Bildern dieser Größe fast nie so ähnlich.',
+      no_match:
+        'Ein und dieselbe Person sähe auf Bildern dieser Größe fast nie so verschieden aus.',
+      inconclusive:
+        'Es kann dieselbe Person sein oder auch nicht. Suchen Sie nach einem besseren Bild.',
+      insufficient_quality:
+        'Bei so wenigen Pixeln ließe sich auch die richtige Person nicht von anderen unterscheiden. Suchen Sie ein Bild, auf dem das Gesicht größer oder schärfer ist.',
+    },
+    human: 'Das ist ein Hinweis, kein Beweis: Ein Mensch entscheidet.',
+    similarity: 'Ähnlichkeit',
+    similarityHint: '−1 bis 1. Sagt nur zusammen mit der nächsten Zeile etwas.',
+    falseMatches: 'Verschiedene Menschen, bei dieser Größe so ähnlich',
+    oneIn: (count) => `etwa 1 von ${n.whole(count)}`,
+    fewer: (count) => `weniger als 1 von ${n.whole(count)}`,
+    share: (share) => n.percent(share),
+    evidence: 'Gewicht',
+    times: (times, same) =>
+      same
+        ? `${n.whole(times)}-mal wahrscheinlicher bei ein und derselben Person`
+        : `${n.whole(times)}-mal wahrscheinlicher bei zwei verschiedenen Personen`,
+    sizes: 'Höhe der Gesichter',
+    heights: (a, b) => `${n.whole(a)} und ${n.whole(b)} Pixel`,
+  },
+  compare: {
+    title: 'Zwei Gesichter vergleichen',
+    lead: 'Legen Sie zwei Bilder ein. Sie erfahren, ob sie dieselbe Person zeigen können und wie oft das falsch wäre.',
+    first: 'Erstes Bild',
+    second: 'Zweites Bild',
+    empty: 'Noch kein Bild.',
+    choose: 'Welches Gesicht ist gemeint?',
+    none: 'Auf diesem Bild wurde kein Gesicht gefunden. Nehmen Sie ein anderes.',
+    working: 'Wird verglichen …',
+    swap: 'Anderes Bild nehmen',
+    result: 'Ergebnis',
+  },
+  watch: {
+    title: 'Suchliste',
+    about: (purpose, owner) => `${purpose} (${owner})`,
+    search: 'Wer ist das?',
+    searchLead:
+      'Jedes Gesicht auf dem Bild wird mit der Liste verglichen. Niemand wird genannt, nur weil er am nächsten liegt. Jede Suche steht im Protokoll der Liste.',
+    by: 'Ihr Name, für das Protokoll',
+    reason: 'Anlass, für das Protokoll',
+    searching: 'Wird gesucht …',
+    outcomes: {
+      match: 'Vielleicht auf der Liste',
+      no_match: 'Niemand von der Liste',
+      inconclusive: 'Nicht zu entscheiden',
+      insufficient_quality: 'Zu wenig zum Vergleichen',
+    },
+    error: 'Fremde, bei einer solchen Suche so ähnlich',
+    noFaces: 'Auf diesem Bild wurde kein Gesicht gefunden.',
+    people: (count) =>
+      p(count, { zero: 'Niemand steht auf der Liste', one: '{n} Person', other: '{n} Personen' }),
+    until: (day) => `bis ${day}`,
+    expired: 'Zeit abgelaufen: wird nie gefunden',
+    pictures: (count) => p(count, { one: '{n} Bild', other: '{n} Bilder' }),
+    remove: 'Entfernen',
+    removeReally: 'Endgültig entfernen',
+    removed: (name) => `${name} wurde entfernt`,
+    enrol: 'Jemanden auf die Liste setzen',
+    enrolLead: (days) =>
+      p(days, {
+        one: 'Für höchstens {n} Tag. Das Bild wird nicht behalten.',
+        other: 'Für höchstens {n} Tage. Das Bild wird nicht behalten.',
+      }),
+    name: 'Name',
+    picture: 'Bild mit einem Gesicht',
+    lastDay: 'Letzter Tag (falls früher)',
+    add: 'Auf die Liste setzen',
+    added: (name) => `${name} steht jetzt auf der Liste`,
   },
   showcase: {
     title: 'Beispiele',

@@ -32,6 +32,7 @@ export const en = {
     toHome: 'To the start page',
     pixels: (count: number) => p(count, { one: '{n} pixel', other: '{n} pixels' }),
     percent: (share: number) => n.percent(share),
+    decimal: (value: number) => n.hundredths(value),
     bytes: (count: number) => n.bytes(count),
   },
   home: {
@@ -225,6 +226,14 @@ export const en = {
       title: 'Not installed on this server',
       help: () => 'Whoever runs the server can add what this needs. Everything else works.',
     },
+    'no-face': {
+      title: 'No face was found in the picture',
+      help: () => 'Take a picture in which the face is larger or sharper.',
+    },
+    'several-faces': {
+      title: 'There are several faces in the picture',
+      help: () => 'Cut out the one that is meant, then try again.',
+    },
     busy: {
       title: 'The server is busy',
       help: () =>
@@ -411,6 +420,84 @@ export const en = {
       bottom: 'lower',
       blend: 'blend',
     } as Record<string, string>,
+  },
+  verdict: {
+    words: {
+      match: 'The same person, as far as the pixels tell',
+      no_match: 'Different people, as far as the pixels tell',
+      inconclusive: 'It cannot be told',
+      insufficient_quality: 'Too little to compare',
+    },
+    meanings: {
+      match: 'Different people hardly ever look this alike in pictures of this size.',
+      no_match: 'One person would hardly ever look this unlike in pictures of this size.',
+      inconclusive: 'It may be the same person and it may not. Look for a better picture.',
+      insufficient_quality:
+        'With so few pixels even the right person could not be told from others. Look for a picture in which the face is larger or sharper.',
+    },
+    human: 'This is a lead, not proof: a person decides.',
+    similarity: 'Similarity',
+    similarityHint: '−1 to 1. Means something only together with the next line.',
+    falseMatches: 'Different people so alike at this size',
+    oneIn: (count: number) => `about 1 in ${n.whole(count)}`,
+    fewer: (count: number) => `fewer than 1 in ${n.whole(count)}`,
+    share: (share: number) => n.percent(share),
+    evidence: 'Evidence',
+    times: (times: number, same: boolean) =>
+      same
+        ? `${n.whole(times)} times likelier if it is one person`
+        : `${n.whole(times)} times likelier if they are two people`,
+    sizes: 'Height of the faces',
+    heights: (a: number, b: number) => `${n.whole(a)} and ${n.whole(b)} pixels`,
+  },
+  compare: {
+    title: 'Compare two faces',
+    lead: 'Put in two pictures. You learn whether they may show one person, and how often that would be wrong.',
+    first: 'First picture',
+    second: 'Second picture',
+    empty: 'No picture yet.',
+    choose: 'Which face is meant?',
+    none: 'No face was found in this picture. Put in another one.',
+    working: 'Comparing …',
+    swap: 'Take another picture',
+    result: 'Result',
+  },
+  watch: {
+    title: 'Watch-list',
+    about: (purpose: string, owner: string) => `${purpose} (${owner})`,
+    search: 'Who is this?',
+    searchLead:
+      'Every face in the picture is compared with the list. Nobody is named for being nearest. Each search is written to the list’s log.',
+    by: 'Your name, for the log',
+    reason: 'Reason, for the log',
+    searching: 'Searching …',
+    outcomes: {
+      match: 'May be on the list',
+      no_match: 'Nobody on the list',
+      inconclusive: 'It cannot be told',
+      insufficient_quality: 'Too little to compare',
+    },
+    error: 'Strangers so alike in such a search',
+    noFaces: 'No face was found in this picture.',
+    people: (count: number) =>
+      p(count, { zero: 'Nobody is on the list', one: '{n} person', other: '{n} people' }),
+    until: (day: string) => `until ${day}`,
+    expired: 'Time is over: never matched',
+    pictures: (count: number) => p(count, { one: '{n} picture', other: '{n} pictures' }),
+    remove: 'Remove',
+    removeReally: 'Remove for good',
+    removed: (name: string) => `${name} was removed`,
+    enrol: 'Put somebody on the list',
+    enrolLead: (days: number) =>
+      p(days, {
+        one: 'For {n} day at most. The picture is not kept.',
+        other: 'For {n} days at most. The picture is not kept.',
+      }),
+    name: 'Name',
+    picture: 'Picture with one face',
+    lastDay: 'Last day (if earlier)',
+    add: 'Put on the list',
+    added: (name: string) => `${name} is on the list now`,
   },
   showcase: {
     title: 'Showcase',

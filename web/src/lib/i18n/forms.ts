@@ -14,12 +14,14 @@ export function numbers(language: string) {
   const make = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options);
   const whole = make({ maximumFractionDigits: 0 });
   const decimal = make({ maximumFractionDigits: 1 });
+  const hundredths = make({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const percent = make({ style: 'percent', maximumFractionDigits: 0 });
   const megabytes = make({ style: 'unit', unit: 'megabyte', maximumFractionDigits: 0 });
   const kilobytes = make({ style: 'unit', unit: 'kilobyte', maximumFractionDigits: 0 });
   return {
     whole: (value: number) => whole.format(value === 0 ? 0 : value),
     decimal: (value: number) => decimal.format(value),
+    hundredths: (value: number) => hundredths.format(value),
     percent: (share: number) => percent.format(share),
     bytes: (count: number) =>
       count < 1e6 ? kilobytes.format(count / 1e3) : megabytes.format(Math.floor(count / 1e6)),

@@ -1,10 +1,12 @@
 import { createContext } from 'svelte';
 import { Client, type Query } from '../api/client';
 import { catalogues, type Catalogue } from '../i18n';
+import { Comparing } from './comparing.svelte';
 import { Enhancing } from './enhancing.svelte';
 import { Router } from './router.svelte';
 import { Server } from './server.svelte';
 import { SettingsStore, type Settings } from './settings.svelte';
+import { Watching } from './watching.svelte';
 import { Workspace, type Task } from './workspace.svelte';
 
 /** Faces lower than so many pixels are enhanced, as on the command line. */
@@ -20,6 +22,8 @@ export class AppState {
   readonly server = new Server(this.client);
   readonly work = new Workspace(this.client, (task) => this.#options(task));
   readonly enhancing = new Enhancing(this.client, this.server);
+  readonly comparing = new Comparing(this.client, () => this.#options('detect'));
+  readonly watching = new Watching(this.client, () => this.#options('detect'));
 
   get settings(): Settings {
     return this.store.now;

@@ -1,4 +1,4 @@
-import type { Client, Query } from '../api/client';
+import type { Client, Named, Query } from '../api/client';
 import { Problem } from '../api/problem';
 
 export type Status = 'waiting' | 'sending' | 'working' | 'busy' | 'done' | 'failed' | 'cancelled';
@@ -58,7 +58,17 @@ export class Sending {
   }
 
   /** The parsed answer; a busy server is tried again after the seconds it names. */
-  async post<T>(client: Client, path: string, file: Blob, name: string, query: Query): Promise<T> {
+  post<T>(client: Client, path: string, file: Blob, name: string, query: Query): Promise<T> {
+    return this.postAll<T>(client, path, { file: { file, name } }, query);
+  }
+
+  /** As `post` with a picture under each of these names. */
+  async postAll<T>(
+    client: Client,
+    path: string,
+    files: Record<string, Named>,
+    query: Query,
+  ): Promise<T> {
     const { signal } = this.#abort;
     const onSent = (share: number) => {
       if (signal.aborted) return;
@@ -67,7 +77,7 @@ export class Sending {
     };
     for (let left = TRIES; ; left--) {
       try {
-        return await client.post<T>(path, file, name, query, { signal, onSent });
+        return await client.postAll<T>(path, files, query, { signal, onSent });
       } catch (error) {
         if (!(error instanceof Problem) || error.kind !== 'busy' || left <= 1) throw error;
         await this.#wait(error.retryAfter ?? 1);
