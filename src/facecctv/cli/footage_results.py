@@ -48,7 +48,8 @@ class Written:
 def write(folder: Path, facts: Facts, people: Iterable[Shown]) -> Written:
     """Writes crops, fused and enhanced faces, sheet and result.json; one person at a time."""
     outputs.folder(folder)
-    told, cells = [], []
+    told: list[form.Person] = []
+    cells: list[Cell] = []
     for shown in people:
         files = _person(folder, shown, facts.sha256)
         told.append(form.Person.of(shown.person, shown.best, shown.fused, shown.enhanced, files))
