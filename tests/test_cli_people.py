@@ -325,8 +325,10 @@ class TestSightings:
 
 class TestExamine:
     def test_page_json_and_log_say_who_it_may_be(self, run, place, enrolled):
-        status, out, _ = run("examine", "both.png", "none.png", "-o", "out",
-                             "--watchlist", enrolled, "--by", "J. Doe", "--reason", "theft")  # fmt: skip
+        searched = ("--watchlist", enrolled, "--by", "J. Doe", "--reason", "theft")
+        status, out, _ = run(
+            "examine", "both.png", "none.png", "-o", "out", "--enhance", "off", *searched
+        )
         assert status == 0
         assert "match: Ann" in out
         faces = json.loads((place / "out/both/result.json").read_text())["faces"]

@@ -85,7 +85,7 @@ class TestCompare:
         reply = compare(talk, app, a, b)
         assert reply.status_code == 422
         assert reply.headers["content-type"] == "application/problem+json"
-        assert (reply.json()["code"], reply.json()["picture"]) == (code, picture)
+        assert (reply.json()["reason"], reply.json()["picture"]) == (code, picture)
         assert reply.json()["detail"].startswith(f"{picture}: ")
 
     def test_the_largest_or_the_face_in_a_box_of_several(self, talk, app):
@@ -133,7 +133,7 @@ class TestCompare:
         for shop in (Workshop(Session(red_detector())), workshop(extra={})):
             app = app_of(shop)
             reply = compare(talk, app, [1], [1])
-            assert (reply.status_code, reply.json()["code"]) == (503, "not-installed")
+            assert (reply.status_code, reply.json()["reason"]) == (503, "not-installed")
             assert "compare" not in get(app, "/v1/models").json()["capabilities"]
 
     def test_a_calibration_of_the_servers_own(self, talk, app_of):
@@ -179,7 +179,7 @@ class TestSearch:
     def test_without_a_list(self, talk, app_of, shop, get):
         app = app_of(shop)
         for reply in (ask(talk, app, "/v1/search", 1), get(app, "/v1/watchlist")):
-            assert (reply.status_code, reply.json()["code"]) == (503, "not-installed")
+            assert (reply.status_code, reply.json()["reason"]) == (503, "not-installed")
         capabilities = get(app, "/v1/models").json()["capabilities"]
         assert "compare" in capabilities
         assert not {"search", "watchlist"} & set(capabilities)

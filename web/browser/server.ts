@@ -14,13 +14,15 @@ declare module 'vitest' {
     server: string;
     /** With small models for everything that can be enhanced. */
     enhancing: string;
+    /** With the models that ship, and a watch-list that clients may change. */
+    listing: string;
   }
 }
 
 const PYTHON = process.env.FACECCTV_PYTHON ?? `${ROOT}/.venv/bin/python`;
 const ENVIRONMENT = { ...process.env, PYTHONPATH: `${ROOT}/src` };
 
-/** Starts the real server over the built web app, twice; returns what ends both. */
+/** Starts the real server over the built web app, three times; returns what ends them all. */
 export default async function setup(project: TestProject): Promise<() => void> {
   if (!existsSync(`${ROOT}/src/facecctv/web/index.html`))
     throw new Error('the web app is not built: make web');
@@ -30,18 +32,31 @@ export default async function setup(project: TestProject): Promise<() => void> {
   // Looked at by eye, the tests run over real models: those of this folder.
   const folder = process.env.ENHANCERS ?? models;
   const [enhancing, endEnhancing] = await serving({ FACECCTV_MODELS: folder });
+  const list = `${models}/people.fwl`;
+  const secret = { FACECCTV_PASSPHRASE: 'correct horse' };
+  execFileSync(
+    PYTHON,
+    ['-m', 'facecctv', 'watchlist', 'create', list, '--purpose', 'theft', '--owner', 'J. Doe'],
+    { cwd: ROOT, env: { ...ENVIRONMENT, ...secret } },
+  );
+  const [listing, endListing] = await serving(secret, ['--watchlist', list, '--enrol-days', '30']);
+  project.provide('listing', listing);
   project.provide('server', server);
   project.provide('enhancing', enhancing);
   return () => {
     endServer();
     endEnhancing();
+    endListing();
     rmSync(models, { recursive: true });
   };
 }
 
-async function serving(more: Record<string, string>): Promise<[string, () => void]> {
+async function serving(
+  more: Record<string, string>,
+  options: readonly string[] = [],
+): Promise<[string, () => void]> {
   const port = await freePort();
-  const process_ = spawn(PYTHON, ['-m', 'facecctv', 'serve', '--port', String(port)], {
+  const process_ = spawn(PYTHON, ['-m', 'facecctv', 'serve', '--port', String(port), ...options], {
     cwd: ROOT,
     env: { ...ENVIRONMENT, ...more },
     stdio: ['ignore', 'ignore', 'pipe'],

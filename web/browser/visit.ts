@@ -52,7 +52,7 @@ export class Visit {
   static async open(
     browser: Browser,
     options: BrowserContextOptions = {},
-    server: 'server' | 'enhancing' = 'server',
+    server: 'server' | 'enhancing' | 'listing' = 'server',
   ): Promise<Visit> {
     const context = await browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
     context.setDefaultTimeout(30_000);

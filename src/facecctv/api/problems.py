@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
 
-Code = Literal[
+Reason = Literal[
     "option", "output-too-large", "has-colour", "not-installed", "no-face", "several-faces"
 ]
-"""A member `code` beside those of RFC 9457, where one status has several ways out."""
+"""A member `reason` beside those of RFC 9457, where one status has several ways out."""
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -25,11 +25,9 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {
-            "anyOf": [
-                {"type": "string", "enum": list(get_args(Code))},
-                {"type": "integer", "description": "On CompreFace's routes, as there."},
-            ],
+        "reason": {
+            "type": "string",
+            "enum": list(get_args(Reason)),
             "description": "Where one status has several ways out.",
         },
         "picture": {"type": "string", "description": "Of several, the one at fault."},

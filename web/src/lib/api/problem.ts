@@ -36,8 +36,8 @@ const KINDS: Record<number, ProblemKind> = {
   429: 'busy',
   503: 'busy',
 };
-/** What the member `code` of the server's problem says more exactly than its status. */
-const CODES: readonly ProblemKind[] = [
+/** What the member `reason` of the server's problem says more exactly than its status. */
+const REASONS: readonly ProblemKind[] = [
   'option',
   'output-too-large',
   'has-colour',
