@@ -13,7 +13,7 @@ from facecctv.errors import ModelNotFound
 from facecctv.image import decode, encode
 from facecctv.types import Face
 
-ABSENT = ("attributes", "compare", "search", "redact")
+ABSENT = ("attributes", "redact")
 
 
 def pixels(url):
@@ -123,9 +123,9 @@ def test_a_stage_that_is_absent_has_no_route(stages, quick, app_of, get, post, t
 
 
 def test_models_names_those_in_use(real, app_of, get):
-    assert [m["name"] for m in get(app_of(real), "/v1/models").json()["models"]] == [
-        "face-detector"
-    ]
+    found = get(app_of(real), "/v1/models").json()["models"]
+    assert [one["name"] for one in found] == [card.name for card in real.cards()]
+    assert found[0]["name"] == "face-detector"
 
 
 @pytest.mark.parametrize(
