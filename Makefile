@@ -13,7 +13,7 @@ EXAMPLES ?= 100
 TLS := .venv-tls
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web app bundle run test test-web test-window contract tls-check lint format bench serving soak clean
+.PHONY: help setup dev web app bundle run demo-clip test test-web test-window contract tls-check lint format bench serving soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ run: setup ## Compose the demo pictures and examine them
 	@$(BIN)/facecctv demo --out $(RESULTS)/pictures
 	@$(BIN)/facecctv examine $(RESULTS)/pictures --out $(RESULTS)/results
 	@echo "Next, your own pictures: $(BIN)/facecctv examine FOLDER --out RESULTS"
+
+demo-clip: $(BASE) ## Make a demo video and find everybody in it (runs/demo-clip)
+	@$(BIN)/facecctv demo --clip -o runs/demo-clip
+	@$(BIN)/facecctv footage runs/demo-clip/corridor.mp4 -o runs/demo-clip/people
+	@$(BIN)/facecctv redact runs/demo-clip/corridor.mp4 -o runs/demo-clip/redacted.mp4
 
 test: lint test-web ## Run the linters and all tests
 	@$(BIN)/python -m pytest -q

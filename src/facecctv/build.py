@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -35,6 +35,8 @@ ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
 """Model by scale."""
 
 _DEFAULTS = Settings()
+_UNSURE = 0.4
+"""Of the score of a sure face: from there on a face continues what another frame began."""
 
 
 class Model(Runner, Protocol):
@@ -172,6 +174,16 @@ def detector(
     if model != FACE_DETECTOR and store(settings).load(model).card.task == single.TASK:
         return single.SingleFaceDetector(session(settings, model), options)
     return Detector(session(settings, model), options)
+
+
+def watching_detector(
+    settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
+) -> tuple[Detector | single.SingleFaceDetector, float]:
+    """A detector for video, which reports unsure faces too, and the score of a sure one."""
+    how = options or DetectOptions()
+    card = detector(settings, how, model).card
+    sure = card.threshold() if how.threshold is None else how.threshold
+    return detector(settings, replace(how, threshold=sure * _UNSURE), model), sure
 
 
 def pipeline(

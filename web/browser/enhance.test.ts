@@ -204,12 +204,11 @@ test.each([
 
 test('work is cancelled, and done again', async () => {
   const visit = await open();
-  let held = true;
-  await visit.page.route('**/v1/enhance*', (route) => (held ? undefined : route.continue()));
+  await visit.page.route('**/v1/enhance*', () => undefined); // never answered
   await put(visit);
   await visit.page.getByRole('button', { name: 'Cancel' }).click();
   await visit.page.getByText('Cancelled').waitFor();
-  held = false;
+  await visit.page.unroute('**/v1/enhance*');
   await visit.page.getByRole('button', { name: 'Enhance', exact: true }).click();
   await done(visit.page);
   await visit.page.getByRole('button', { name: 'Remove', exact: true }).click();

@@ -32,6 +32,11 @@ COMMANDS = {
         "facecctv.cli.colourise:colourise",
         "Give grey pictures colour, which is an estimate.",
     ),
+    "footage": (
+        "facecctv.cli.footage:footage",
+        "Find every person in videos once, at their best.",
+    ),
+    "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
     "embed": (
         "facecctv.cli.embed:embed",
         "Turn every face into an embedding: numbers that lie close together for one person.",

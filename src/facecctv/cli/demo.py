@@ -21,6 +21,7 @@ def demo(
     labelled: Annotated[
         int, typer.Option(min=0, help="Instead: so many pictures with labelme JSON, for teaching.")
     ] = 0,
+    clip: Annotated[bool, typer.Option("--clip", help="A video of ten seconds as well.")] = False,
 ) -> None:
     """Compose the demo pictures.
 
@@ -34,6 +35,11 @@ def demo(
         return
     for path in write_demo(out, seed):
         print(path)
+    if clip:
+        from facecctv.demo.clip import write_demo_clip
+
+        write_demo_clip(out / "corridor.mp4", seed)
+        print(out / "corridor.mp4")
 
 
 def _write_labelled(out: Path, count: int, seed: int) -> None:

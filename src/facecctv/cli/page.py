@@ -16,7 +16,7 @@ from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.pictures import DECISIONS, UNUSABLE
 from facecctv.schema import Face, Result
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#1b1e24;--dim:#5b6472;
 --line:#dfe3e8;--good:#0a7a45;--fair:#8a5a00;--poor:#b3261e;--none:#5b6472}
 @media(prefers-color-scheme:dark){:root{--ground:#16181c;--card:#24272d;--text:#f4f6f8;
@@ -66,7 +66,7 @@ def render(out: Path) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>Faces found</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <h1>{_number(faces, "face")} in {_number(len(found), "picture")}</h1>

@@ -5,6 +5,7 @@ Where there is nothing to measure (no positives, no pictures), the value is NaN,
 
 from __future__ import annotations
 
+from facecctv.metrics.assignment import assign
 from facecctv.metrics.detection import (
     HEIGHT_BANDS,
     SMALLEST,
@@ -34,6 +35,7 @@ from facecctv.metrics.scores import (
     roc,
     tar_at_far,
 )
+from facecctv.metrics.tracking import Named, Tracking, tracking
 
 __all__ = [
     "HEIGHT_BANDS",
@@ -44,11 +46,14 @@ __all__ = [
     "FoldAccuracy",
     "Interpolation",
     "Matches",
+    "Named",
     "OperatingPoint",
     "PrecisionRecall",
     "Roc",
+    "Tracking",
     "Truth",
     "accuracy_by_folds",
+    "assign",
     "at_false_positives",
     "average_precision",
     "by_height",
@@ -64,4 +69,5 @@ __all__ = [
     "roc",
     "ssim",
     "tar_at_far",
+    "tracking",
 ]

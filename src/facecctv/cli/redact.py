@@ -1,0 +1,269 @@
+"""`facecctv redact`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+from pydantic import ValidationError
+
+from facecctv import build
+from facecctv.cli import batch, options, outputs, pictures, watching
+from facecctv.errors import EntryError, InputError
+from facecctv.footage import redact as covering
+from facecctv.footage.redact import Redaction, RedactOptions, Review
+from facecctv.footage.video import Video
+from facecctv.footage.writing import SUFFIXES as WRITTEN
+from facecctv.image import FORMATS, Limits, encode, shown, write_atomic
+from facecctv.image.files import SUFFIXES as PICTURES
+from facecctv.schema import footage as form
+from facecctv.types import Track
+from facecctv.vision.detect import Detector
+from facecctv.vision.single import SingleFaceDetector
+
+_PICTURE = ".png"
+_VIDEO = ".mp4"
+
+
+def redact(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Videos and pictures, folders or globs.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for the results, or the one result's file."),
+    ] = Path("facecctv-redacted"),
+    as_json: options.Json = False,
+    style: Annotated[
+        Literal["solid", "blur", "mosaic"],
+        typer.Option(help="Of the covers; only solid ones give nothing away."),
+    ] = "solid",
+    margin: Annotated[
+        float, typer.Option(min=0, max=2, help="Around each face, as a share of its sides.")
+    ] = 0.25,
+    hold: Annotated[
+        float,
+        typer.Option(
+            min=0, max=60, metavar="SECONDS", help="How long a cover stays before and after."
+        ),
+    ] = 0.5,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave the sound out.")] = False,
+    keep: Annotated[
+        list[int] | None,
+        typer.Option(help="Number of a person of --people who stays to be seen."),
+    ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="The result.json of footage for the same video.", show_default=False),
+    ] = None,
+    check: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Between looks at the finished video; 0: every frame."
+        ),
+    ] = 0.2,
+    threshold: options.Threshold = None,
+    model: options.Model = build.FACE_DETECTOR,
+    debug: options.Debug = False,
+) -> int:
+    """Cover the faces in videos and pictures.
+
+    Each face is covered for as long as it is followed, also in frames in which it was not found.
+    The finished file is searched again. Beside each result lies a record, NAME.json, which lists
+    the frames that somebody should look at; the exit status is 1 where a face was found after.
+    """
+    found = watching.videos(inputs, out, watching.SUFFIXES | PICTURES)
+    if not found:
+        raise typer.BadParameter(f"nothing to read in {', '.join(inputs)}")
+    if bool(keep) != (people is not None):
+        raise typer.BadParameter("--keep and --people are used together")
+    file = out.suffix.lower() in WRITTEN | set(FORMATS) and not out.is_dir()
+    if file and len(found) > 1:
+        raise typer.BadParameter(f"-o: {len(found)} inputs need a folder, not one file")
+    if file and any(os.path.realpath(path) == os.path.realpath(out) for path in found):
+        raise typer.BadParameter("-o: would write over the input")
+    settings = options.environment()
+    how = options.look(threshold, 0.0, "auto", "auto")
+    detect, sure = build.watching_detector(settings, how, model)
+    finder = build.detector(settings, how, model)
+    ways = RedactOptions(style, margin, hold)
+    kept = _kept(people, keep or [])
+    work = _Work(detect, finder, sure, ways, not mute, check, kept, build.limits(settings))
+    status = 0
+    with watching.ended_by_signals(), outputs.workshop(out.parent if file else out) as workshop:
+        job = _Job(work, out, file, workshop, found)
+        for source in found:
+            status |= batch.run([source], job, _describe, as_json=as_json, debug=debug)
+    return status | int(job.found_after > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """How each input is covered."""
+
+    detect: Detector | SingleFaceDetector
+    """Reports unsure faces too."""
+    finder: Detector | SingleFaceDetector
+    """Looks at the result."""
+    sure: float
+    options: RedactOptions
+    sound: bool
+    check: float
+    kept: _Kept | None
+    limits: Limits
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Who stays to be seen."""
+
+    sha256: str
+    """Of the video that they were found in."""
+    people: tuple[form.Person, ...]
+
+    def has(self, track: Track) -> bool:
+        """Whether this passage is one of theirs."""
+        for person in self.people:
+            for passage in person.passages:
+                rows = np.array(passage.path, np.float64)
+                if covering.same_passage(track, rows[:, 0], rows[:, 1:].astype(np.float32)):
+                    return True
+        return False
+
+
+def _kept(path: Path | None, numbers: Sequence[int]) -> _Kept | None:
+    if path is None:
+        return None
+    try:
+        found = form.Footage.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise InputError(f"{shown(path)}: is no result.json of footage") from error
+    by_number = {person.number: person for person in found.people}
+    missing = [number for number in numbers if number not in by_number]
+    if missing:
+        raise EntryError(f"{shown(path)}: there is no person {missing[0]}")
+    return _Kept(found.sha256, tuple(by_number[number] for number in numbers))
+
+
+class _Job:
+    """Covers one input after the other."""
+
+    def __init__(
+        self, work: _Work, out: Path, file: bool, workshop: Path, sources: Sequence[str]
+    ) -> None:
+        self._work, self._out, self._file = work, out, file
+        self._workshop, self._sources = workshop, sources
+        self._names = outputs.Names()
+        self.found_after = 0
+
+    def __call__(self, source: str) -> form.Redacted:
+        sha256 = watching.sha256_of(source)
+        picture = os.path.splitext(source)[1].lower() in PICTURES
+        name = self._name(source, _PICTURE if picture else _VIDEO)
+        made = self._workshop / name
+        make = self._picture if picture else self._video
+        done, sound = make(source, sha256, made)
+        self.found_after += done.found_after
+        kept = self._work.kept
+        result = form.Redacted(
+            source=source,
+            sha256=sha256,
+            output=name,
+            output_sha256=watching.sha256_of(os.fspath(made)),
+            style=self._work.options.style,
+            sound=sound,
+            frames=done.frames,
+            covered_frames=done.covered_frames,
+            covers=done.covers,
+            filled=done.filled,
+            coverage=done.coverage,
+            checked=done.checked,
+            found_after=done.found_after,
+            kept=tuple(person.number for person in kept.people) if kept else None,
+            review=tuple(form.Review.of(one) for one in done.review),
+        )
+        record = f"{name}.json"
+        write_atomic(self._workshop / record, f"{result.to_json()}\n".encode())
+        outputs.check_unchanged(source, sha256)
+        folder = self._out.parent if self._file else self._out
+        outputs.publish_files(self._workshop, folder, [record, name])
+        return result
+
+    def _name(self, source: str, suffix: str) -> str:
+        if self._file:
+            return self._out.name
+        real = {os.path.realpath(path) for path in self._sources}
+
+        def is_taken(stem: str) -> bool:
+            return os.path.realpath(self._out / f"{stem}-redacted{suffix}") in real
+
+        return f"{self._names.give(source, is_taken)}-redacted{suffix}"
+
+    def _video(
+        self, source: str, sha256: str, made: Path
+    ) -> tuple[Redaction, Literal["kept", "muted", "none"]]:
+        work = self._work
+        if made.suffix.lower() not in WRITTEN:
+            raise InputError(f"a video is written as {', '.join(sorted(WRITTEN))}")
+        if work.kept is not None and work.kept.sha256 != sha256:
+            raise InputError("is not the video of --people")
+        with Video(source) as video, watching.counted(video, 3) as count:
+            tracks = covering.passages(video.frames(), work.detect, tell=count)
+            kept = [track for track in tracks if work.kept is not None and work.kept.has(track)]
+            hidden = [track for track in tracks if track not in kept]
+            done = covering.redact(
+                video,
+                made,
+                hidden,
+                work.options,
+                sound=work.sound,
+                sure=work.sure,
+                tell=count,
+            )
+            done = covering.checked(Video(made), done, work.finder, kept, work.check, tell=count)
+            heard = video.facts.audio
+        return done, "none" if heard is None else "kept" if work.sound else "muted"
+
+    def _picture(
+        self, source: str, sha256: str, made: Path
+    ) -> tuple[Redaction, Literal["kept", "muted", "none"]]:
+        work = self._work
+        suffix = made.suffix.lower()
+        if suffix not in FORMATS:
+            raise InputError(f"a picture is written as {', '.join(FORMATS)}")
+        if work.kept is not None:
+            raise InputError("--keep is for videos")
+        picture = pictures.read_picture(source, work.limits)
+        faces = [face for face in work.detect(picture.image) if face.score >= work.sure * 0.6]
+        boxes = np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+        hidden = covering.cover(picture.image, boxes, work.options)
+        words = outputs.provenance(sha256) | {"Processing": f"faces covered, {work.options.style}"}
+        write_atomic(made, encode(hidden, FORMATS[suffix], metadata=words))
+        left = len(work.finder(hidden))
+        again = Review(0, 0, Fraction(0), Fraction(0), "found after")
+        review = (again,) if left else ()
+        count = len(faces)
+        return Redaction(1, int(count > 0), count, 0, left, 1, review), "none"
+
+
+def _describe(result: form.Redacted) -> str:
+    text = f"{result.covers} faces covered in {result.covered_frames} of {result.frames} frames"
+    if result.frames == 1:
+        text = f"{result.covers} faces covered"
+    text += f", coverage {100 * result.coverage:.1f} %"
+    if result.review:
+        text += f", {len(result.review)} places to review"
+    if result.found_after:
+        text += f"; {result.found_after} FACES FOUND AFTER"
+        print("Faces were found in the result: look at the frames in its record.", file=sys.stderr)
+    return f"{text}, {result.output}"

@@ -1,0 +1,1 @@
+"""Video: frames in and out, faces followed, every person once, covered where asked."""

@@ -1,0 +1,175 @@
+"""A video from end to end: which frames to look at, who is in them, and their best sights.
+
+All that depends on pixels goes through a `View`. So an examination that was cut short is taken up
+again by showing it its own journal: the same calls give the same tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+from facecctv.errors import SettingError, SourceChanged
+from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.journal import Entry, Journal
+from facecctv.footage.people import SIGHTS, BestSights, worth
+from facecctv.footage.track import Tracker, TrackOptions
+from facecctv.footage.video import Mark, Video
+from facecctv.geometry import crop
+from facecctv.types import Crop, Face, Frame, Quality, Sighting, Track
+from facecctv.types import Image as Pixels
+
+Detect = Callable[[Pixels], Sequence[Face]]
+Assess = Callable[[Pixels, Face], Quality]
+Tell = Callable[[Frame], None]
+"""Is told of each frame that is done with."""
+
+
+@dataclass(frozen=True)
+class ExamineOptions:
+    """How a video is examined."""
+
+    attention: AttentionOptions = field(default_factory=AttentionOptions)
+    track: TrackOptions = field(default_factory=TrackOptions)
+    sights: int = SIGHTS
+    """Best sights kept of each passage."""
+    margin: float = 0.35
+    """Around each crop, as a share of the face's sides."""
+    evidence: float = 1.0
+    """Sum of scores from which a passage is believed: one sight of 0.6 alone may be a stain."""
+
+    def __post_init__(self) -> None:
+        if self.sights < 1 or not self.margin >= 0 or not self.evidence >= 0:
+            raise SettingError("a passage has 1 or more sights, margin and evidence are 0 or more")
+
+
+class View(Protocol):
+    """One frame that is looked at, or what a journal says of it; faces by their place."""
+
+    def quality(self, place: int) -> Quality: ...
+
+    def crop(self, place: int) -> Crop: ...
+
+
+class Examination:
+    """Gathers what is seen, look by look."""
+
+    def __init__(self, options: ExamineOptions | None = None) -> None:
+        self.options = options or ExamineOptions()
+        self._tracker = Tracker(self.options.track)
+        self._best = BestSights(self.options.sights)
+
+    def look(
+        self, index: int, time: Fraction, cut: bool, faces: Sequence[Face], view: View
+    ) -> list[Track]:
+        """Takes in one frame and returns the passages that ended; asks the view for what counts."""
+        step = self._tracker(index, time, faces, cut=cut)
+        for place, (number, face) in enumerate(zip(step.numbers, faces, strict=True)):
+            # An unsure face keeps a passage going but never stands for it.
+            if number and face.score >= self.options.track.high:
+                quality = view.quality(place)
+                sighting = Sighting(index, time, face, quality)
+                if self._best.wants(number, worth(sighting)):
+                    self._best.add(number, replace(sighting, crop=view.crop(place)))
+        return self._finished(step.ended)
+
+    def end(self) -> list[Track]:
+        """Ends every passage."""
+        return self._finished(self._tracker.end())
+
+    def next_look(self) -> float:
+        """As `Tracker.next_look`."""
+        return self._tracker.next_look()
+
+    def _finished(self, tracks: Sequence[Track]) -> list[Track]:
+        whole = [replace(track, best=self._best.take(track.number)) for track in tracks]
+        least = self.options.evidence
+        return [track for track in whole if float(track.scores.sum()) >= least - 1e-6]
+
+
+class _Live:
+    """A frame, which notes what it was asked."""
+
+    def __init__(self, frame: Frame, faces: Sequence[Face], assess: Assess, margin: float) -> None:
+        self._frame, self._faces, self._assess, self._margin = frame, faces, assess, margin
+        self.qualities: dict[int, Quality] = {}
+        self.crops: dict[int, Crop] = {}
+
+    def quality(self, place: int) -> Quality:
+        self.qualities[place] = self._assess(self._frame.image, self._faces[place])
+        return self.qualities[place]
+
+    def crop(self, place: int) -> Crop:
+        self.crops[place] = crop(self._frame.image, self._faces[place], self._margin)
+        return self.crops[place]
+
+
+def examine(
+    video: Video,
+    detect: Detect,
+    assess: Assess,
+    options: ExamineOptions | None = None,
+    *,
+    journal: Journal | None = None,
+    tell: Tell | None = None,
+) -> Iterator[Track]:
+    """Every passage of a face through a video, each as soon as it has ended.
+
+    `detect` should report unsure faces too, down to a score of about 0.1: those below
+    `options.track.high` keep a passage going through blur and shadow. With a journal each look is
+    written down before the next, an examination that the journal holds a part of goes on from
+    there, and the tracks are the same as without interruption; their sights then have no crops,
+    which `journal.with_crops` gives back, so memory does not grow with the video.
+    Raises VideoError where no frame can be decoded, SourceChanged where the journal's last frame is
+    not in the video.
+    """
+    exam = Examination(options)
+    begin: Mark | None = None
+    if journal is not None:
+        for entry in journal.replay():
+            found = exam.look(entry.index, entry.time, entry.cut, entry.faces, entry)
+            yield from (journal.without_crops(track) for track in found)
+            begin = Mark(entry.index, entry.time, entry.damaged)
+    with closing(video.frames(begin)) as frames:
+        seen = None if begin is None else _same(next(frames, None), begin)
+        for glance in attend(frames, exam.options.attention, exam.next_look, seen):
+            if glance.look:
+                frame = glance.frame
+                faces = tuple(detect(frame.image))
+                view = _Live(frame, faces, assess, exam.options.margin)
+                ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
+                if journal is not None:
+                    mark = video.mark(frame)
+                    journal.write(
+                        Entry(
+                            mark.index,
+                            mark.time,
+                            mark.damaged,
+                            glance.cut,
+                            faces,
+                            view.qualities,
+                            view.crops,
+                        )
+                    )
+                    ended = [journal.without_crops(track) for track in ended]
+                yield from ended
+            if tell is not None:
+                tell(glance.frame)
+    rest = exam.end()
+    yield from rest if journal is None else (journal.without_crops(track) for track in rest)
+
+
+def _same(frame: Frame | None, mark: Mark) -> Frame:
+    if frame is None or (frame.index, frame.time) != (mark.index, mark.time):
+        raise SourceChanged("is not the video that its journal tells of")
+    return frame
+
+
+def best_passage(tracks: Sequence[Track]) -> Track:
+    """The passage with the best sight; ValueError without any."""
+    return max(tracks, key=lambda track: worth(track.best[0]) if track.best else -np.inf)

@@ -1,0 +1,81 @@
+"""Who comes back is one person: passages joined by a recogniser that can be checked by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from facecctv import cli
+from facecctv.image import decode, read
+from facecctv.schema.footage import Footage
+from tests.clips import steady, write
+from tests.patterned import CALIBRATION, embedder, portrait
+from tests.tiny_enhancers import nearest_enhancer
+
+ANN, BOB = 1, 2
+
+
+@pytest.fixture
+def clip(tmp_path, monkeypatch):
+    """Ann, nobody, Bob in the same place, nobody, Ann again; five frames a second, lossless."""
+    monkeypatch.setenv("FACECCTV_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    embedder(tmp_path / "models")
+    scenes = {name: decode(portrait(*name)).image for name in ((), (ANN,), (BOB,))}
+    order = [(ANN,)] * 5 + [()] * 12 + [(BOB,)] * 5 + [()] * 12 + [(ANN,)] * 5
+    images = [scenes[name] for name in order]
+    times = steady(len(images), 5)
+    return write(tmp_path / "door.mkv", times, 704, 320, images=images, codec="ffv1")
+
+
+@pytest.fixture
+def run(clip, tmp_path, red_model, capsys):
+    def call(*more):
+        out = str(tmp_path / "out")
+        arguments = ["footage", str(clip), "-o", out, "--json", "--model", red_model]
+        assert cli.main([*arguments, *more]) == 0
+        return Footage.model_validate_json(capsys.readouterr().out)
+
+    return call
+
+
+def passages(result):
+    return [[round(one.first, 1) for one in person.passages] for person in result.people]
+
+
+def test_who_comes_back_is_one_person(run):
+    result = run("--enhance", "off")
+    assert passages(result) == [[0.0, 6.8], [3.4]]
+    assert result.joined_by == "face-embedder 1.0"
+    assert result.notes is None
+
+
+def test_what_was_joined_wrongly_is_parted_by_hand(run):
+    first = run("--enhance", "off").people[0]
+    again = run("--enhance", "off", "--split", f"1:{first.passages[1].number}")
+    assert passages(again) == [[0.0], [3.4], [6.8]]
+    assert [(edit.kind, edit.passage) for edit in again.edits] == [
+        ("split", first.passages[1].number)
+    ]
+
+
+def test_faces_are_enhanced_from_the_fused_ones(run, tmp_path):
+    extra = {"calibration": CALIBRATION.to_json(), "least_face_px": 12}
+    embedder(tmp_path / "models", extra=extra)
+    (tmp_path / "models" / "enhancer-x2.onnx").write_bytes(nearest_enhancer(2))
+    result = run("--enhance", "x2", "--fuse", "x2")
+    for person in result.people:
+        made = person.enhancement
+        assert made.scale == 2 * (person.fusion.scale if person.fusion else 1)
+        native = read(tmp_path / "out" / "door" / person.files.crops[0]).image
+        better = read(tmp_path / "out" / "door" / person.files.enhanced).image
+        assert better.shape[0] == made.scale * native.shape[0]
+        assert made.drift.verdict in ("kept", "drifted", "unknown")
+
+
+def test_without_a_recogniser_it_says_so(run, tmp_path):
+    (tmp_path / "models" / "face-embedder.onnx").unlink()
+    result = run("--enhance", "off", "--fuse", "off")
+    assert passages(result) == [[0.0], [3.4], [6.8]]
+    assert result.joined_by is None
+    assert "not installed" in result.notes[0]
+    assert all(person.fusion is None for person in result.people)
