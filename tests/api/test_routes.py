@@ -125,9 +125,9 @@ def test_a_stage_that_is_absent_has_no_route(stages, quick, app_of, get, post, t
 
 def test_models_names_those_in_use(real, app_of, get):
     found = get(app_of(real), "/v1/models").json()
-    assert sorted(model["name"] for model in found["models"]) == sorted(
-        path.stem for path in SHIPPED.glob("*.onnx")
-    )
+    names = [model["name"] for model in found["models"]]
+    assert names == [card.name for card in real.cards()]
+    assert sorted(names) == sorted(path.stem for path in SHIPPED.glob("*.onnx"))
     assert {"detect", "examine", "enhance", "colourise"} <= set(found["capabilities"])
 
 

@@ -32,7 +32,8 @@ def request(pieces, content_type, extra=()):
 def received(body, content_type, size=7, extra=(), gate=None):
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     gate = gate or Gate(LIMITS)
-    return asyncio.run(receive(request(pieces, content_type, extra), LIMITS, gate))
+    (upload,) = asyncio.run(receive(request(pieces, content_type, extra), LIMITS, gate))
+    return upload
 
 
 def form(*parts, end=b"--X--\r\n"):

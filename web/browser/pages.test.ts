@@ -68,6 +68,7 @@ test('the menu has only what the server can do', async () => {
     'Home',
     'Face detection',
     ...(enhances ? ['Enhancement'] : []),
+    ...(capabilities.includes('compare') ? ['Compare'] : []),
     'Showcase',
     'Settings',
     'About & privacy',

@@ -106,8 +106,8 @@ class _Job:
         sources: list[str],
         out: Path,
         workshop: Path,
-        landmarks_from: Literal["average"] | None,
-        searching: people.Searching | None,
+        landmarks_from: Literal["average"] | None = None,
+        searching: people.Searching | None = None,
     ) -> None:
         self._pipeline, self._limits = pipeline, limits
         self._landmarks_from, self._searching = landmarks_from, searching

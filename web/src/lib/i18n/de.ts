@@ -450,7 +450,7 @@ export const de: Catalogue = {
     },
     human: 'Das ist ein Hinweis, kein Beweis: Ein Mensch entscheidet.',
     similarity: 'Ähnlichkeit',
-    similarityHint: '−1 bis 1. Sagt nur zusammen mit der nächsten Zeile etwas.',
+    similarityHint: '−1 bis 1. Sagt allein wenig: Die Fehlerquote zählt.',
     falseMatches: 'Verschiedene Menschen, bei dieser Größe so ähnlich',
     oneIn: (count) => `etwa 1 von ${n.whole(count)}`,
     fewer: (count) => `weniger als 1 von ${n.whole(count)}`,
@@ -601,5 +601,5 @@ export const de: Catalogue = {
     copy: 'Kopieren',
     copied: 'Kopiert',
   },
-  footer: 'Nichts, was Sie hineingeben, wird aufbewahrt.',
+  footer: 'Bilder, die Sie hineingeben, werden nicht aufbewahrt.',
 };

@@ -437,7 +437,7 @@ export const en = {
     },
     human: 'This is a lead, not proof: a person decides.',
     similarity: 'Similarity',
-    similarityHint: '−1 to 1. Means something only together with the next line.',
+    similarityHint: '−1 to 1. Says little by itself: the error rate counts.',
     falseMatches: 'Different people so alike at this size',
     oneIn: (count: number) => `about 1 in ${n.whole(count)}`,
     fewer: (count: number) => `fewer than 1 in ${n.whole(count)}`,
@@ -588,7 +588,7 @@ export const en = {
     copy: 'Copy',
     copied: 'Copied',
   },
-  footer: 'Nothing you put in is stored.',
+  footer: 'Pictures you put in are not stored.',
 };
 
 export type Catalogue = typeof en;
