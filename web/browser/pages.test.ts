@@ -74,7 +74,7 @@ test('the menu has only what the server can do', async () => {
     'About & privacy',
     'Download',
   ]);
-  await visit.go('#/compare');
+  await visit.go('#/watchlist');
   await visit.page.getByText('Not installed on this server').waitFor();
   await visit.go('#/nowhere');
   await visit.page.getByText('There is no such page.').waitFor();
