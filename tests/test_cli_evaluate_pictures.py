@@ -79,7 +79,7 @@ def test_a_colouriser_that_leaves_grey_gains_nothing(run, pictures):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("enhancer", "own", "--scale", "2"), "enhancer-x2"),
+        (("enhancer", "models"), "no picture is large enough"),
         (("enhancer", "nowhere"), "nowhere"),
         (("colouriser", "models"), "no picture in colour"),
     ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from facecctv import cli
+from facecctv import build, cli
 from facecctv.image import decode, read
+from facecctv.models.store import Store
 from facecctv.schema.footage import Footage
 from tests.clips import steady, write
 from tests.patterned import CALIBRATION, embedder, portrait
@@ -72,8 +73,12 @@ def test_faces_are_enhanced_from_the_fused_ones(run, tmp_path):
         assert made.drift.verdict in ("kept", "drifted", "unknown")
 
 
-def test_without_a_recogniser_it_says_so(run, tmp_path):
+def test_without_a_recogniser_it_says_so(run, tmp_path, monkeypatch):
     (tmp_path / "models" / "face-embedder.onnx").unlink()
+    # As if none came with the package either.
+    monkeypatch.setattr(
+        build, "store", lambda settings: Store(settings.models, shipped=tmp_path / "none")
+    )
     result = run("--enhance", "off", "--fuse", "off")
     assert passages(result) == [[0.0], [3.4], [6.8]]
     assert result.joined_by is None

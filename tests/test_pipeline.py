@@ -7,6 +7,7 @@ import pytest
 
 from facecctv import build
 from facecctv.errors import ModelNotFound, SettingError
+from facecctv.models.store import Store
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Coloured, Drift, Enhanced, Face, Origin
@@ -87,7 +88,9 @@ def models(tmp_path):
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["alone", "workshop"])
-def test_building_by_name(models, shared):
+def test_building_by_name(models, shared, monkeypatch):
+    # As if no recogniser came with the package.
+    monkeypatch.setattr(build, "store", lambda settings: Store(settings.models, shipped=models))
     settings, detector = Settings(models=models), str(models / "red.onnx")
     image = red_picture(640, 480, (20, 30))
 
