@@ -103,7 +103,7 @@ def _embeddings(path: Path, rows: int) -> Floats:
 class Sight:
     """How a camera may see a face on its way into the recognition square."""
 
-    clean: float = 0.25
+    clean: float = 0.35
     """Share that keeps its full resolution and is not degraded."""
     least: float = 8.0
     """Lowest face height, pixels; heights are drawn evenly in their logarithm up to the full."""

@@ -65,7 +65,7 @@ class Recipe:
     sight: Sight = field(default_factory=Sight)
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            steps=3_600, learning_rate=2e-3, warm_up=150, average=0.998, save_every=300
+            steps=9_000, learning_rate=2e-3, warm_up=150, average=0.998, save_every=300
         )
     )
     batch: int = 96
