@@ -18,7 +18,7 @@ from facecctv.api.security import Keys
 from facecctv.api.turns import Cancelled, Line
 from facecctv.footage.video import Video
 from facecctv.image import decode
-from tests.api.filmed import Filmed, film, frame, heads, sound_only, walk
+from tests.api.filmed import Filmed, film, heads, sound_only, walk
 
 PATIENCE = 60
 """Seconds for a job of a few frames, on a busy machine."""
@@ -171,7 +171,7 @@ def test_who_is_kept_stays_to_be_seen_and_the_video_is_sent_once(app, talk, two)
         address = (await put(client, two)).headers["location"]
         await until(client, address, "done")
         assert (await client.post(f"{address}/redact?keep=7")).status_code == 422
-        begun = await client.post(f"{address}/redact?keep=2&style=mosaic")
+        begun = await client.post(f"{address}/redact?keep=2&style=solid")
         assert begun.status_code == 202
         # The video is wiped when the last job that needs it is gone.
         await client.delete(address)

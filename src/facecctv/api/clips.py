@@ -52,8 +52,10 @@ class Clip:
         self._holders = 1
 
     def hold(self) -> Self:
-        """For one more."""
+        """For one more; Problem 404 where it is gone already."""
         with self._lock:
+            if not self._holders:
+                raise Problem(404, "the video is gone", reason="no-job")
             self._holders += 1
         return self
 

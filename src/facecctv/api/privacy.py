@@ -25,8 +25,8 @@ class Privacy(BaseModel):
     wiped: tuple[str, ...] = (
         "The received file and the decoded picture are overwritten with zeros after the reply.",
         (
-            "A job's video, as it came and covered, is overwritten with zeros when the job is deleted, "
-            "when nobody has asked for it for job_idle_seconds, and when the server ends."
+            "A job's video, as it came and covered, is overwritten with zeros when the job is "
+            "deleted, when nobody has asked for it for job_idle_seconds, and when the server ends."
         ),
     )
     not_wiped: tuple[str, ...] = (
@@ -37,8 +37,8 @@ class Privacy(BaseModel):
         "Per request, on standard error: method, route, status, duration and size.",
         "Counters of the same since the start, in memory, shown at /metrics.",
         (
-            "Of each job, in memory while it lives: who began it, by key or address, and what the file "
-            "was called."
+            "Of each job, in memory while it lives: who began it, by key or address, and what the "
+            "file was called."
         ),
         "How often each client asked in the last minute, in memory, by key or address.",
         "Of API keys only their SHA-256 and name, in the file that the operator named.",

@@ -68,7 +68,13 @@ export class Client {
     });
   }
 
-  async remove(path: string, query: Query): Promise<void> {
+  /** Asks for something to be done that needs no picture; resolves with the parsed reply. */
+  async command<T>(path: string, query: Query | URLSearchParams = {}): Promise<T> {
+    const text = query instanceof URLSearchParams ? `?${query}` : queryOf(query);
+    return JSON.parse(await (await this.#getResponse(path + text, 'POST')).text()) as T;
+  }
+
+  async remove(path: string, query: Query = {}): Promise<void> {
     await this.#getResponse(path + queryOf(query), 'DELETE');
   }
 
