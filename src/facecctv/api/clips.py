@@ -14,7 +14,8 @@ from facecctv.footage.memory import wipe
 
 _PIECE = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
-_KINDS = {"matroska": "video/x-matroska", "webm": "video/webm", "avi": "video/x-msvideo"}
+MATROSKA = "video/x-matroska"
+_KINDS = {"matroska": MATROSKA, "webm": "video/webm", "avi": "video/x-msvideo"}
 
 
 class Room:
@@ -47,6 +48,8 @@ class Clip:
 
     def __init__(self, data: bytearray, room: Room) -> None:
         self.data = data
+        self.kind = "video/mp4"
+        """The media type; whoever knows better says so."""
         self._room = room
         self._lock = threading.Lock()
         self._holders = 1
@@ -75,7 +78,7 @@ def media_type(container: str) -> str:
     return next((_KINDS[name] for name in names if name in _KINDS), "video/mp4")
 
 
-def reply(clip: Clip, kind: str, span: str | None, name: str) -> Response:
+def reply(clip: Clip, span: str | None, name: str) -> Response:
     """The video, or the part of it that the header `Range` asks for.
 
     Raises Problem 416 for a part that lies outside.
@@ -89,7 +92,7 @@ def reply(clip: Clip, kind: str, span: str | None, name: str) -> Response:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         status = 206
     headers["Content-Length"] = str(end - start)
-    return StreamingResponse(_pieces(clip.hold(), start, end), status, headers, kind)
+    return StreamingResponse(_pieces(clip.hold(), start, end), status, headers, clip.kind)
 
 
 def _part(first: str, last: str, size: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from facecctv import __version__
-from facecctv.api.clips import Clip, Room
+from facecctv.api.clips import MATROSKA, Clip, Room
 from facecctv.api.desk import Desk, Workshop
 from facecctv.api.jobs import Job, Kind
 from facecctv.api.problems import Problem
@@ -309,6 +309,7 @@ class RedactWork:
         self.suffix = ".mp4" if whole else ".mkv"
         sink = Sink(desk.limits.max_video_bytes, desk.room.hold)
         output = Clip(sink.data, desk.room)
+        output.kind = "video/mp4" if whole else MATROSKA
         try:
             done, sound = covering(video, (sink, self.suffix), watched)
         except BaseException:

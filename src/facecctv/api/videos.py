@@ -27,7 +27,6 @@ from facecctv.api.uploads import receive_video
 from facecctv.api.wishes import FootageQuery, RedactQuery
 from facecctv.errors import EntryError, ModelNotFound
 from facecctv.footage.people import Edit
-from facecctv.footage.video import Video
 from facecctv.schema import footage as form
 
 _ASKING = (400, 401, 403, 404, 422, 500)
@@ -107,10 +106,11 @@ def _add_making(router: APIRouter, desk: Desk) -> None:
                 raise Problem(400, "the upload broke off") from error
             clip = Clip(upload.data, desk.room)
             try:
-                await desk.look(lambda: opened(clip, desk))
+                video = await desk.look(lambda: opened(clip, desk))
             except BaseException:
                 clip.release()
                 raise
+            clip.kind = clips.media_type(video.facts.container)
             work: Work = (
                 FootageWork(desk, clip, upload.name, wishes)
                 if kind == "footage"
@@ -314,9 +314,7 @@ def _add_taking(router: APIRouter, desk: Desk) -> None:
         work = _job(desk, request, number).work
         if not isinstance(work, FootageWork | RedactWork):
             raise Problem(404, "there is no video")
-        facts = (await desk.look(lambda: Video(work.clip.data))).facts
-        kind = clips.media_type(facts.container)
-        return clips.reply(work.clip, kind, request.headers.get("range"), "video")
+        return clips.reply(work.clip, request.headers.get("range"), "video")
 
     @router.get(
         "/{job}/redacted",
@@ -329,6 +327,5 @@ def _add_taking(router: APIRouter, desk: Desk) -> None:
         work = _job(desk, request, number).work
         if not isinstance(work, RedactWork) or work.output is None or work.result is None:
             raise Problem(404, "there is no covered video, or not yet")
-        kind = "video/mp4" if work.suffix == ".mp4" else "video/x-matroska"
         span = request.headers.get("range")
-        return clips.reply(work.output, kind, span, f"redacted{work.suffix}")
+        return clips.reply(work.output, span, f"redacted{work.suffix}")
