@@ -80,11 +80,12 @@ export class Client {
 
   async #getResponse(path: string, method = 'GET'): Promise<Response> {
     const key = this.#key();
-    const reply = await fetch(path, { method, headers: key ? { 'X-API-Key': key } : {} }).catch(
-      (error: unknown) => {
-        throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
-      },
-    );
+    const headers: HeadersInit = key ? { 'X-API-Key': key } : {};
+    // What is to be wiped is wiped even if the page closes meanwhile.
+    const keepalive = method === 'DELETE';
+    const reply = await fetch(path, { method, headers, keepalive }).catch((error: unknown) => {
+      throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
+    });
     if (reply.ok) return reply;
     throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
   }

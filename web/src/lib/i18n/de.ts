@@ -463,7 +463,7 @@ export const de: Catalogue = {
     another: 'Anderes Video',
     formats: (size, minutes) => `MP4, MKV, AVI, MOV und andere, bis ${size} und ${minutes}`,
     private:
-      'Das Video bleibt im Speicher des Servers, solange Sie daran arbeiten, und wird gelöscht, wenn Sie es entfernen oder zehn Minuten, nachdem diese Seite geschlossen ist.',
+      'Das Video bleibt im Speicher des Servers, solange Sie daran arbeiten, und wird gelöscht, wenn Sie es entfernen oder diese Seite schließen.',
     none: 'Darin war keine Datei. Legen Sie eine Videodatei ab.',
     minutes: (count) => p(Math.round(count), { one: '{n} Minute', other: '{n} Minuten' }),
     working: 'Personen werden gesucht …',

@@ -454,7 +454,7 @@ export const en = {
     formats: (size: string, minutes: string) =>
       `MP4, MKV, AVI, MOV and others, up to ${size} and ${minutes}`,
     private:
-      'The video stays in the server’s memory while you work on it and is wiped when you remove it, or ten minutes after this page is closed.',
+      'The video stays in the server’s memory while you work on it and is wiped when you remove it or close this page.',
     none: 'There was no file in that. Drop a video file.',
     minutes: (count: number) => p(Math.round(count), { one: '{n} minute', other: '{n} minutes' }),
     working: 'Looking for people …',

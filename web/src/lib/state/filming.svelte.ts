@@ -134,6 +134,8 @@ export class Filming extends Following {
     this.#server = server;
     this.#options = options;
     this.redaction = new Redaction(client);
+    // The file is gone with the page, so what the server has of it is of no use.
+    addEventListener('pagehide', () => this.remove());
   }
 
   get people(): readonly FilmedPerson[] {
