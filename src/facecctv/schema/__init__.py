@@ -115,6 +115,8 @@ class Drift(_Model):
     limit: Similarity | None = None
     at: str | None = None
     """The error rate that the limit was set at."""
+    reason: str | None = None
+    """Why it is unknown."""
 
     @classmethod
     def of(cls, drift: types.Drift) -> Self:
@@ -124,6 +126,7 @@ class Drift(_Model):
             similarity=drift.similarity,
             limit=drift.limit,
             at=drift.at or None,
+            reason=drift.reason or None,
         )
 
 
