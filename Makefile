@@ -9,6 +9,7 @@ DESKTOP := $(VENV)/.desktop
 WEB := $(VENV)/.web
 RESULTS := runs/demo
 SECONDS ?= 1800
+PAUSE ?= 0
 EXAMPLES ?= 100
 TLS := .venv-tls
 
@@ -111,8 +112,8 @@ bench: dev ## Measure speed and memory on this machine
 serving: dev ## Measure the server against the bare pipeline, and its slowest replies
 	@$(BIN)/python -m benchmarks.serving
 
-soak: dev ## Load a server with mixed requests for SECONDS (1800): memory and errors
-	@$(BIN)/python -m benchmarks.soak $(SECONDS)
+soak: dev ## Load a server with mixed requests for SECONDS (1800), PAUSE (0) between: memory, errors
+	@$(BIN)/python -m benchmarks.soak $(SECONDS) --pause $(PAUSE)
 
 clean: ## Remove what was built and downloaded into the checkout
 	@rm -rf $(VENV) $(TLS) build dist src/facecctv/web web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
