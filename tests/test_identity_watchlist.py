@@ -235,6 +235,35 @@ def test_a_second_writer_waits_and_is_told(path):
         assert len(first.entries()) == 1
 
 
+HOLD = """
+import sys, pathlib
+from tests.test_identity_watchlist import opened
+with opened(pathlib.Path(sys.argv[1])) as people, people._vault.writing():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_process_that_holds_the_file_is_waited_for_and_named(path):
+    root = Path(__file__).parent.parent
+    places = os.pathsep.join([str(root), str(root / "src")])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": places},
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        with opened(path, wait=0.05) as people:
+            with pytest.raises(WatchlistBusy, match="another process"):
+                people.add(person("Ann"), [template(1)])
+            assert people.entries() == []  # readers do not wait
+            process.stdin.close()
+            process.wait()
+            people.add(person("Ann"), [template(1)])
+            assert len(people.gallery()) == 1
+
+
 def test_readers_read_while_one_writes(path):
     with opened(path) as writer, opened(path) as reader:
         writer.add(person("Ann"), [template(1)])

@@ -57,7 +57,7 @@ def test_options_that_do_not_fit_are_wrong_usage(place, capsys, door, options, s
         (["--watchlist", "people.fwl", "--key-file", "other"], "wrong passphrase or key file"),
         (["--watchlist", "people.fwl"], "no passphrase: set FACECCTV_PASSPHRASE"),
         (["--watchlist", "huge.fwl", "--key-file", "key"], "templates of huge 7"),
-        (["--watchlist", "people.fwl", "--key-file", "key", "--calibration", "key"], "calibration"),
+        (["--watchlist", "people.fwl", "--key-file", "key", "--calibration", "x.json"], "no calib"),
         (["--watchlist", "people.fwl", "--key-file", "key", "--calibration", "c.json"], "huge 7"),
         (["--watchlist", "people.fwl", "--key-file", "key", "--host", "0.0.0.0"], "--api-key-file"),
     ],
@@ -66,6 +66,7 @@ def test_a_list_that_cannot_be_used_is_said_before_anything_is_served(place, cap
     new_key_file(place / "other")
     huge = ABOUT | {"embedder": "huge 7"}
     Watchlist.create(place / "huge.fwl", Secret.key_file(place / "key"), **huge)
+    (place / "x.json").write_text("{}")
     (place / "c.json").write_text(json.dumps(CALIBRATION.to_json() | {"embedder": "huge 7"}))
     assert cli.main(["serve", *options]) == 1
     out, err = capsys.readouterr()

@@ -40,6 +40,9 @@ LIBRARIES = {
 }
 """What `pip install facecctv` brings -> the module that shows that it works."""
 
+OPTIONAL = {"av": "no video in this program; pip install facecctv has it"}
+"""What a bundled program may do without (packaging/licences.py), and what it cannot do then."""
+
 EXTRAS = {
     "demo": ("skimage",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "cryptography"),
@@ -146,6 +149,8 @@ def _library(package: str, module: str) -> Check:
     except PackageNotFoundError:
         return Check(package, "note", "there, but not installed by pip: its version is unknown")
     except (ImportError, OSError) as error:
+        if package in OPTIONAL and getattr(sys, "frozen", False):
+            return Check(package, "note", OPTIONAL[package])
         return Check(package, "broken", " ".join(str(error).split()), f"pip install {package}")
 
 

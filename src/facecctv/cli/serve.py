@@ -171,13 +171,14 @@ def _serve(
     local = _is_loopback(host)
     loaded = workshop(settings)
     loaded.cards()  # a model that is missing or damaged is said now, not to the first client
+    scale = known.calibrated(loaded)
     opened = known.opened(loaded)
     server_settings = ServerSettings(
         limits=ServerLimits(**chosen),
         keys=Keys.read(key_file) if key_file else Keys(),
         origins=origins,
         hosts=(*_LOCAL_NAMES, *names) if local else (),
-        calibration=known.calibrated(loaded),
+        calibration=scale,
         watchlist=opened,
         https=tls != "off",
     )
