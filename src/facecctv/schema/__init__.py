@@ -347,6 +347,9 @@ class Verification(_Model):
     a: Result
     """With the one face that was compared."""
     b: Result
+    more_a: tuple[Result, ...] | None = None
+    """Further sights of the first person, where they were handed in."""
+    more_b: tuple[Result, ...] | None = None
     similarity: Similarity
     false_match_rate: Rate
     """How often different people are at least so alike, at this quality."""
