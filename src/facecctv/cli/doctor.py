@@ -40,9 +40,6 @@ LIBRARIES = {
 }
 """What `pip install facecctv` brings -> the module that shows that it works."""
 
-OPTIONAL = {"av": "no video in this program; pip install facecctv has it"}
-"""What a bundled program may do without (packaging/licences.py), and what it cannot do then."""
-
 EXTRAS = {
     "demo": ("skimage",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "cryptography"),
@@ -144,13 +141,14 @@ def _python() -> Check:
 
 def _library(package: str, module: str) -> Check:
     try:
-        import_module(module)
-        return Check(package, "ok", version(package))
+        # Only what stands in for a library in a bundled program has it (packaging/).
+        left_out = getattr(import_module(module), "LEFT_OUT", "")
+        return (
+            Check(package, "note", left_out) if left_out else Check(package, "ok", version(package))
+        )
     except PackageNotFoundError:
         return Check(package, "note", "there, but not installed by pip: its version is unknown")
     except (ImportError, OSError) as error:
-        if package in OPTIONAL and getattr(sys, "frozen", False):
-            return Check(package, "note", OPTIONAL[package])
         return Check(package, "broken", " ".join(str(error).split()), f"pip install {package}")
 
 
