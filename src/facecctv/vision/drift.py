@@ -46,10 +46,10 @@ class DriftMeter:
         if len(crops) != len(enhanced):
             raise ValueError(f"{len(crops)} crops, {len(enhanced)} enhanced pictures")
         card = self._recogniser.card
-        hindrance = _hindrance(card)
-        if hindrance or not crops:
+        hindrance, least = _hindrance(card), _least(card)
+        if hindrance or least is None or not crops:
             return [Drift("unknown", reason=hindrance)] * len(crops)
-        side, least = self._recogniser.side, float(card.extra["least_face_px"])
+        side = self._recogniser.side
         pairs = [_aligned(*pair, side) for pair in zip(crops, enhanced, strict=True)]
         drifts = [
             Drift("unknown", reason=_reason(crop, pair, least))
@@ -76,9 +76,12 @@ def _hindrance(card: Card) -> str:
         return f"{card.name} takes no aligned faces"
     if LIMIT not in card.thresholds:
         return f"the card of {card.name} has no threshold {LIMIT}"
-    if not isinstance(card.extra.get("least_face_px"), int | float):
-        return f"the card of {card.name} names no least_face_px"
-    return ""
+    return "" if _least(card) is not None else f"the card of {card.name} names no least_face_px"
+
+
+def _least(card: Card) -> float | None:
+    least = card.extra.get("least_face_px")
+    return float(least) if isinstance(least, int | float) else None
 
 
 def _reason(crop: Crop, pair: tuple[Image, ...], least: float) -> str:
