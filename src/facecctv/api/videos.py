@@ -26,6 +26,7 @@ from facecctv.api.telling import JobState, events_of, told
 from facecctv.api.uploads import receive_video
 from facecctv.api.wishes import FootageQuery, RedactQuery
 from facecctv.errors import EntryError, ModelNotFound
+from facecctv.footage.opening import possible
 from facecctv.footage.people import Edit
 from facecctv.schema import footage as form
 
@@ -52,8 +53,10 @@ _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def routes(desk: Desk) -> APIRouter:
-    """All of them."""
+    """All of them; none in a program without video."""
     router = APIRouter(prefix="/v1/jobs", tags=["videos"])
+    if not possible():
+        return router
     _add_making(router, desk)
     _add_asking(router, desk)
     _add_steering(router, desk)
