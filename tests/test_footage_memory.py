@@ -1,5 +1,6 @@
 """Videos that lie in memory instead of files."""
 
+import contextlib
 import errno
 import io
 from fractions import Fraction
@@ -111,11 +112,9 @@ def test_a_header_that_is_cut_off_or_changed_is_an_error_or_a_video(data):
         for at in rng.integers(header, len(data), rng.integers(0, 12)):
             broken[at] = rng.integers(256)
         end = rng.integers(header, len(data))
-        try:
+        with contextlib.suppress(VideoError):
             video = Video(broken[:end] if rng.random() < 0.5 else broken)
             assert all(frame.image.size for frame in video.frames())
-        except VideoError as error:
-            assert str(error)
 
 
 def test_frames_larger_than_allowed_are_refused_before_they_are_decoded(data):

@@ -78,9 +78,9 @@ def serve(
 ) -> None:
     """Serve the REST API and the web app.
 
-    Pictures stay in memory for the time of one request, videos for the life of a job. Plain HTTP is for this machine only;
-    anything else is TLS 1.3. A watch-list is searched, and every search written to its log
-    (LIST.log); beyond this machine that needs API keys.
+    Pictures stay in memory for the time of one request, videos for the life of a job. Plain HTTP
+    is for this machine only; anything else is TLS 1.3. A watch-list is searched, and every search
+    written to its log (LIST.log); beyond this machine that needs API keys.
     """
     _check_extra()
     if new_key:
