@@ -41,17 +41,17 @@ def lines():
 if not path.exists():
     about = {"purpose": "theft", "owner": "J. Doe", "embedder": "tiny 1"}
     Watchlist.create(path, SECRET, size=size, cost=CHEAP, **about)
-began, said = time.perf_counter(), ""
+began, busy, said = time.perf_counter(), time.process_time(), ""
 with Watchlist(path, SECRET) as people:
     try:
         people.import_(lines())
     except EntryError as error:
         said = str(error)
-    spent = time.perf_counter() - began
+    spent, busy = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     first = next(people._vault.rows(1), None)
     print(json.dumps({
-        "said": said, "seconds": spent, "peak": peak, "anybody": first is not None,
+        "said": said, "seconds": spent, "cpu_seconds": busy, "peak": peak, "anybody": first is not None,
         "people": people._vault.count(1), "templates": people._vault.count(2),
         "bytes": sum(file.stat().st_size for file in path.parent.glob(path.name + "*")),
     }))
