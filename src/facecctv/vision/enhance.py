@@ -74,10 +74,7 @@ class Enhancer:
     @property
     def card(self) -> Card:
         """The model's own account of itself."""
-        card = self._session.card
-        if card.task != TASK:
-            raise ModelError(f"{card.name} is no {TASK} but for the task {card.task}")
-        return card
+        return self._session.card.of_task(TASK)
 
     @property
     def scale(self) -> int:

@@ -70,8 +70,8 @@ class Recogniser:
         return self.embed([_upright(image, face, side) for face in faces])
 
     def _size(self) -> tuple[int, int]:
-        card = self.card
-        if card.task != TASK or crop_of(card) != "aligned":
+        card = self.card.of_task(TASK)
+        if crop_of(card) != "aligned":
             raise ModelError(f"{card.name} is no {TASK} of aligned faces")
         return input_size(card)
 

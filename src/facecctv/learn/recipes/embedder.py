@@ -92,7 +92,9 @@ class Student(torch.nn.Module):
         self.people = torch.nn.Parameter(people)
 
 
-def batch_maker(portraits: AlignedFaces, named: AlignedFaces, recipe: Recipe):  # type: ignore[no-untyped-def]
+def batch_maker(
+    portraits: AlignedFaces, named: AlignedFaces, recipe: Recipe
+) -> Callable[[int], Batch]:
     """A function from batch number to tensors; the same number gives the same batch."""
 
     def make(number: int) -> Batch:
