@@ -151,8 +151,13 @@ def body_finder(settings: Settings = _DEFAULTS, options: DetectOptions | None = 
 def body_detector(
     settings: Settings, options: DetectOptions | None = None, model: str = BODY_DETECTOR
 ) -> Detector:
-    """The body detector, or one of the user's own by path; read when first used."""
-    return Detector(session(settings, model), options)
+    """The body detector, or one of the user's own by path.
+
+    Raises ModelError and its kin where it cannot be used.
+    """
+    detect = Detector(session(settings, model), options)
+    _ = detect.card.of_task(BODIES)
+    return detect
 
 
 def tool(settings: Settings, step: Modelled) -> Tool:
@@ -318,9 +323,9 @@ class Workshop:
 
     def bodies(self, options: DetectOptions | None = None) -> BodyFinder:
         """As `body_finder`."""
-        model = self._other(BODY_DETECTOR)
-        _ = model.card
-        return BodyFinder(Detector(model, options))
+        finder = BodyFinder(Detector(self._other(BODY_DETECTOR), options))
+        _ = finder.card
+        return finder
 
     def tool(self, step: Modelled) -> Tool:
         """As the function `tool`."""

@@ -42,8 +42,8 @@ class BodyFinder:
 
     @property
     def card(self) -> Card:
-        """The model's own account of itself."""
-        return self.detector.card
+        """The model's own account of itself; ModelError for a model of another task."""
+        return self.detector.card.of_task(TASK)
 
     def __call__(self, image: Image, faces: Sequence[Face]) -> list[Body]:
         """All people in an (H, W, 3) uint8 RGB picture, best first, each linked to its face.
