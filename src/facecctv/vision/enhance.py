@@ -21,7 +21,7 @@ from facecctv.models.card import Card
 from facecctv.models.session import Runner
 from facecctv.types import Crop, Drift, Enhanced, Face, Floats, Image, Origin, check_image
 from facecctv.vision.colourise import is_grey
-from facecctv.vision.drift import DriftMeter
+from facecctv.vision.drift import NO_RECOGNISER, DriftMeter
 from facecctv.vision.tiling import in_tiles, lay, tile_side
 
 TASK = "enhancer"
@@ -225,7 +225,7 @@ class FaceEnhancer:
             for crop, grey in zip(crops, greys, strict=True)
         ]
         if self.meter is None:
-            drifts = [Drift("unknown")] * len(crops)
+            drifts = [Drift("unknown", reason=NO_RECOGNISER)] * len(crops)
         else:
             drifts = self.meter(crops, pictures)
         strength = enhancer.options.strength
