@@ -37,6 +37,7 @@ from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
 from facecctv.models.card import Card
 from facecctv.pipeline import Pipeline
+from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
 from facecctv.vision.detect import DetectOptions
 from facecctv.vision.drift import DriftMeter
@@ -62,6 +63,9 @@ class Workshop(Protocol):
         self, options: ColouriseOptions | None = None, *, only_grey: bool = True
     ) -> FaceColouriser:
         """The stage that colours faces; raises ModelNotFound where there is no such model."""
+
+    def bodies(self, options: DetectOptions | None = None) -> BodyFinder:
+        """The stage that finds people; raises ModelNotFound where there is no model for it."""
 
     def recogniser(self) -> Recogniser:
         """What embeds faces; raises ModelNotFound where there is no such model."""

@@ -92,6 +92,14 @@ export const de: Catalogue = {
         one: '{n} Gesicht gefunden',
         other: '{n} Gesichter gefunden',
       }),
+    bodies: (count, faceless) => {
+      const found = p(count, {
+        zero: 'Kein Körper gefunden',
+        one: '{n} Körper gefunden',
+        other: '{n} Körper gefunden',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} ohne sichtbares Gesicht` : found;
+    },
     noFaceHint:
       'Wenn Sie eines sehen, fügen Sie es von Hand hinzu, oder lassen Sie in den Einstellungen auch weniger sichere Gesichter melden.',
     boxes: 'Rahmen',
@@ -557,6 +565,7 @@ export const de: Catalogue = {
     minFace: 'Kleinstes Gesicht, Pixel hoch',
     enhanceFaces: 'Kleine Gesichter verbessern',
     colouriseFaces: 'Farbe grauer Bilder schätzen',
+    findBodies: 'Auch Körper finden, selbst ohne sichtbares Gesicht',
     format: 'Format gespeicherter Bilder',
     formats: { png: 'PNG (verlustfrei)', jpeg: 'JPEG (kleiner)' },
     reset: 'Zurück zu den Vorgaben',

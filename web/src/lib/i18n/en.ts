@@ -86,6 +86,14 @@ export const en = {
     addMore: 'Add pictures',
     found: (count: number) =>
       p(count, { zero: 'No face found', one: '{n} face found', other: '{n} faces found' }),
+    bodies: (count: number, faceless: number) => {
+      const found = p(count, {
+        zero: 'No body found',
+        one: '{n} body found',
+        other: '{n} bodies found',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} without a visible face` : found;
+    },
     noFaceHint:
       'If you see one, add it by hand, or let the server report less certain faces in the settings.',
     boxes: 'Boxes',
@@ -544,6 +552,7 @@ export const en = {
     minFace: 'Smallest face, pixels tall',
     enhanceFaces: 'Enhance small faces',
     colouriseFaces: 'Estimate the colour of grey pictures',
+    findBodies: 'Find bodies too, even without a visible face',
     format: 'Format of saved pictures',
     formats: { png: 'PNG (lossless)', jpeg: 'JPEG (smaller)' },
     reset: 'Back to the defaults',

@@ -20,7 +20,10 @@ export class AppState {
   key = $state<string | null>(sessionStorage.getItem('facecctv.key'));
   readonly client = new Client(() => this.key);
   readonly server = new Server(this.client);
-  readonly work = new Workspace(this.client, (task) => this.#options(task));
+  readonly work = new Workspace(this.client, (task) => ({
+    ...this.#options(task),
+    bodies: this.server.findsBodies && this.settings.findBodies,
+  }));
   readonly enhancing = new Enhancing(this.client, this.server);
   readonly comparing = new Comparing(this.client, () => this.#options('detect'));
   readonly watching = new Watching(this.client, () => this.#options('detect'));
