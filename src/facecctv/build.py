@@ -307,6 +307,12 @@ class Workshop:
             colourise=colourise,
         )
 
+    def watcher(self, options: DetectOptions | None = None) -> tuple[Detector, float]:
+        """As `watching_detector`."""
+        how = options or DetectOptions()
+        sure = self.detector.card.threshold() if how.threshold is None else how.threshold
+        return Detector(self.detector, replace(how, threshold=sure * _UNSURE)), sure
+
     def enhancer(
         self, scale: int = 4, options: EnhanceOptions | None = None, below: float = math.inf
     ) -> FaceEnhancer:

@@ -1,7 +1,7 @@
 """Video files in: whatever FFmpeg reads, as upright frames with exact times.
 
-Nothing but the file itself is opened: protocols other than files are refused, and so are play
-lists, which would make the reader open other files.
+Nothing but the file itself is opened (`opening`), and play lists, which would make the reader open
+other files, are refused.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from av.stream import Disposition
 
 from facecctv.errors import VideoError
 from facecctv.footage.ahead import ahead
+from facecctv.footage.memory import Source
+from facecctv.footage.opening import opened
 from facecctv.types import Frame, Image
 
 if TYPE_CHECKING:
@@ -88,14 +90,16 @@ class Mark:
 
 
 class Video:
-    """A video file, read as often as wanted; a context manager.
+    """A video file, or the bytes of one, read as often as wanted; a context manager.
 
-    Raises VideoError for what is no video, is cut off before its index, has no picture stream or
-    needs a codec that is not there; FileNotFoundError and other OSErrors as `open` does.
+    Raises VideoError for what is no video, is cut off before its index, has no picture stream,
+    needs a codec that is not there or has frames of more than `most_pixels`; FileNotFoundError and
+    other OSErrors as `open` does.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, source: Source, most_pixels: int = MOST_PIXELS) -> None:
+        self.source = source if isinstance(source, (bytes, bytearray)) else os.fspath(source)
+        self._most_pixels = most_pixels
         self.damaged = 0
         """Packets and frames that could not be decoded whole, up to the frame handed out last."""
         self._damage = 0
@@ -130,6 +134,11 @@ class Video:
                 yield frame
         self.damaged = self._damage
 
+    @property
+    def stream(self) -> str:
+        """What its frames say they are of: the path; `memory` for bytes."""
+        return self.source if isinstance(self.source, str) else "memory"
+
     def mark(self, frame: Frame) -> Mark:
         """Where reading can begin again: at one of the last few frames that were handed out."""
         return Mark(frame.index, frame.time, dict(self._counts)[frame.index])
@@ -138,13 +147,13 @@ class Video:
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
     ) -> Generator[tuple[Frame, int]]:
         with ExitStack() as stack:
-            container = stack.enter_context(_opened(self.path))
+            container = stack.enter_context(_opened(self.source))
             stream = _stream(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
                 self._damage = 0
-                container = stack.enter_context(_opened(self.path))
+                container = stack.enter_context(_opened(self.source))
                 stream = _stream(container)
             if pictures is None:
                 pictures = _decoded(container, stream, self._count_damage)
@@ -152,7 +161,7 @@ class Video:
                 last = index
                 past = begin is None or index >= begin.index
                 if past and (wanted is None or wanted(index)):
-                    frame = Frame(self.path, index, time, self._upright(picture))
+                    frame = Frame(self.stream, index, time, self._upright(picture))
                     yield frame, self._damage
             if last < 0:
                 raise VideoError("holds no frame that can be decoded")
@@ -201,6 +210,7 @@ class Video:
         self._damage += 1
 
     def _upright(self, picture: VideoFrame) -> Image:
+        self._check_size(picture.width, picture.height)
         image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
         aspect = self.facts.pixel_aspect
         if aspect != _SQUARE:
@@ -211,15 +221,19 @@ class Video:
             image = np.ascontiguousarray(np.rot90(image, self.facts.rotation // 90))
         return image
 
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._most_pixels:
+            raise VideoError(f"frames of {width} x {height} pixels are too large")
+
     def _facts(self) -> Facts:
-        with _opened(self.path) as container:
+        with _opened(self.source) as container:
             stream = _stream(container)
+            self._check_size(stream.width, stream.height)
             first = next(_decoded(container, stream, lambda: None), None)
             if first is None:
                 raise VideoError("holds no frame that can be decoded")
-            if first.width * first.height > MOST_PIXELS:
-                raise VideoError(f"frames of {first.width} x {first.height} pixels are too large")
             aspect = _aspect(stream.sample_aspect_ratio)
+            self._check_size(*_squared(first.width, first.height, aspect))
             rotation = round(first.rotation / 90) % 4 * 90
             width, height = _squared(first.width, first.height, aspect)
             if rotation % 180:
@@ -243,14 +257,14 @@ class Video:
             )
 
 
-def _opened(path: str) -> InputContainer:
-    if not Path(path).is_file():
-        with open(path, "rb"):  # noqa: PTH123 - says by its own error what is the matter
+def _opened(source: str | bytes | bytearray) -> InputContainer:
+    if isinstance(source, str) and not Path(source).is_file():
+        with open(source, "rb"):  # noqa: PTH123 - says by its own error what is the matter
             raise VideoError("is no file")
     try:
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        container = opened(source)
     except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and isinstance(source, str):
             raise
         raise VideoError("no video, or one that is cut off before its index") from error
     if _PLAY_LISTS & set(container.format.name.split(",")):
