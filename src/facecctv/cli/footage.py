@@ -20,12 +20,12 @@ from facecctv.footage.journal import Journal
 from facecctv.footage.people import Edit, Known, gathered, joined, known
 from facecctv.footage.portray import portray
 from facecctv.footage.track import TrackOptions
-from facecctv.footage.video import Video
+from facecctv.footage.video import Still, Video
 from facecctv.identity.calibrate import Calibration, calibration_of
 from facecctv.image import shown, write_atomic
 from facecctv.schema.footage import Footage
 from facecctv.settings import Settings
-from facecctv.types import Frame, Track
+from facecctv.types import Track
 from facecctv.vision.detect import Detector
 from facecctv.vision.enhance import FaceEnhancer
 from facecctv.vision.quality import assess
@@ -187,7 +187,7 @@ class _Job:
         last, frames = 0.0, 0
         with watching.counted(video) as count:
 
-            def tell(frame: Frame) -> None:
+            def tell(frame: Still) -> None:
                 nonlocal last, frames
                 last, frames = float(frame.time), frame.index + 1
                 count(frame)

@@ -218,7 +218,7 @@ class _Job:
         if work.kept is not None and work.kept.sha256 != sha256:
             raise InputError("is not the video of --people")
         with Video(source) as video, watching.counted(video, 3) as count:
-            tracks = covering.passages(video.frames(), work.detect, tell=count)
+            tracks = covering.passages(video.stills(), work.detect, tell=count)
             kept = [track for track in tracks if work.kept is not None and work.kept.has(track)]
             hidden = [track for track in tracks if track not in kept]
             done = covering.redact(

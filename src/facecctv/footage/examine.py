@@ -19,14 +19,14 @@ from facecctv.footage.attention import AttentionOptions, attend
 from facecctv.footage.journal import Entry, Journal
 from facecctv.footage.people import SIGHTS, BestSights, worth
 from facecctv.footage.track import Tracker, TrackOptions
-from facecctv.footage.video import Mark, Video
+from facecctv.footage.video import Mark, Still, Video
 from facecctv.geometry import crop
 from facecctv.types import Crop, Face, Frame, Quality, Sighting, Track
 from facecctv.types import Image as Pixels
 
 Detect = Callable[[Pixels], Sequence[Face]]
 Assess = Callable[[Pixels, Face], Quality]
-Tell = Callable[[Frame], None]
+Tell = Callable[[Still], None]
 """Is told of each frame that is done with."""
 
 
@@ -135,11 +135,11 @@ def examine(
             found = exam.look(entry.index, entry.time, entry.cut, entry.faces, entry)
             yield from (journal.without_crops(track) for track in found)
             begin = Mark(entry.index, entry.time, entry.damaged)
-    with closing(video.frames(begin)) as frames:
+    with closing(video.stills(begin)) as frames:
         seen = None if begin is None else _same(next(frames, None), begin)
         for glance in attend(frames, exam.options.attention, exam.next_look, seen):
             if glance.look:
-                frame = glance.frame
+                frame = glance.frame.frame()
                 faces = tuple(detect(frame.image))
                 view = _Live(frame, faces, assess, exam.options.margin)
                 ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
@@ -164,7 +164,7 @@ def examine(
     yield from rest if journal is None else (journal.without_crops(track) for track in rest)
 
 
-def _same(frame: Frame | None, mark: Mark) -> Frame:
+def _same(frame: Still | None, mark: Mark) -> Still:
     if frame is None or (frame.index, frame.time) != (mark.index, mark.time):
         raise SourceChanged("is not the video that its journal tells of")
     return frame

@@ -17,7 +17,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import av
 import av.error
@@ -27,12 +27,15 @@ from av.stream import Disposition
 
 from facecctv.errors import VideoError
 from facecctv.footage.ahead import ahead
-from facecctv.types import Frame, Image
+from facecctv.footage.cells import cells_of, cells_of_picture
+from facecctv.types import Floats, Frame, Image
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+T = TypeVar("T", Frame, "Still")
 
 DEPTH = 4
 """Frames that are decoded ahead."""
@@ -87,6 +90,29 @@ class Mark:
     """What could not be decoded whole up to there."""
 
 
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A decoded frame whose pixels are made when they are asked for."""
+
+    stream: str
+    index: int
+    time: Fraction
+    """As of the frame."""
+    cells: Floats
+    """Mean colours of cells, as `cells.cells_of` of the frame as it is stored."""
+    pixels: Callable[[], Image]
+    """Makes the upright picture."""
+
+    def frame(self) -> Frame:
+        """The frame with its pixels."""
+        return Frame(self.stream, self.index, self.time, self.pixels())
+
+
+def pixelled(frame: Frame | Still) -> Frame:
+    """The frame with its pixels."""
+    return frame.frame() if isinstance(frame, Still) else frame
+
+
 class Video:
     """A video file, read as often as wanted; a context manager.
 
@@ -122,21 +148,49 @@ class Video:
         `wanted` (asked with the index, in that thread) says no are decoded but left out. Damage is
         survived and counted in `damaged`. Raises VideoError where not one frame can be decoded.
         """
-        self._damage = 0 if begin is None else begin.damaged
-        with closing(ahead(self._frames(begin, wanted), DEPTH)) as frames:
-            for frame, damaged in frames:
-                self.damaged = damaged
-                self._counts.append((frame.index, damaged))
-                yield frame
-        self.damaged = self._damage
+        pictures = self._pictures(begin, wanted)
+        yield from self._told(self._made(pictures, self._frame), begin)
 
-    def mark(self, frame: Frame) -> Mark:
+    def stills(self, begin: Mark | None = None) -> Generator[Still]:
+        """The same frames as `frames`, of which most need never become pixels."""
+        yield from self._told(self._made(self._pictures(begin, None), self._still), begin)
+
+    def mark(self, frame: Frame | Still) -> Mark:
         """Where reading can begin again: at one of the last few frames that were handed out."""
         return Mark(frame.index, frame.time, dict(self._counts)[frame.index])
 
-    def _frames(
+    def _told(self, made: Generator[tuple[T, int]], begin: Mark | None) -> Generator[T]:
+        """What is made ahead in a thread, with damage counted up to what was handed out."""
+        self._damage = 0 if begin is None else begin.damaged
+        with closing(ahead(made, DEPTH)) as running:
+            for one, damaged in running:
+                self.damaged = damaged
+                self._counts.append((one.index, damaged))
+                yield one
+        self.damaged = self._damage
+
+    def _made(
+        self,
+        pictures: Generator[tuple[int, Fraction, VideoFrame]],
+        make: Callable[[int, Fraction, VideoFrame], T],
+    ) -> Generator[tuple[T, int]]:
+        with closing(pictures):
+            for index, time, picture in pictures:
+                yield make(index, time, picture), self._damage
+
+    def _frame(self, index: int, time: Fraction, picture: VideoFrame) -> Frame:
+        return Frame(self.path, index, time, self._upright(picture))
+
+    def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
+        cells = cells_of_picture(picture)
+        if cells is not None:
+            return Still(self.path, index, time, cells, lambda: self._upright(picture))
+        image = self._upright(picture)
+        return Still(self.path, index, time, cells_of(image), lambda: image)
+
+    def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
-    ) -> Generator[tuple[Frame, int]]:
+    ) -> Generator[tuple[int, Fraction, VideoFrame]]:
         with ExitStack() as stack:
             container = stack.enter_context(_opened(self.path))
             stream = _stream(container)
@@ -152,8 +206,7 @@ class Video:
                 last = index
                 past = begin is None or index >= begin.index
                 if past and (wanted is None or wanted(index)):
-                    frame = Frame(self.path, index, time, self._upright(picture))
-                    yield frame, self._damage
+                    yield index, time, picture
             if last < 0:
                 raise VideoError("holds no frame that can be decoded")
 
