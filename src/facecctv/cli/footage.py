@@ -15,12 +15,13 @@ from facecctv import __version__, build
 from facecctv.cli import batch, footage_page, footage_results, improve, options, outputs, watching
 from facecctv.errors import ModelNotFound
 from facecctv.footage.attention import AttentionOptions
+from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
 from facecctv.footage.journal import Journal
 from facecctv.footage.people import Edit, Known, gathered, joined, known
 from facecctv.footage.portray import portray
 from facecctv.footage.track import TrackOptions
-from facecctv.footage.video import Still, Video
+from facecctv.footage.video import Video
 from facecctv.identity.calibrate import Calibration, calibration_of
 from facecctv.image import shown, write_atomic
 from facecctv.schema.footage import Footage

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from facecctv.cli import batch
-from facecctv.footage.video import Still, Video
+from facecctv.footage.decoding import Still
+from facecctv.footage.video import Video
 from facecctv.image import find
 from facecctv.types import Frame
 

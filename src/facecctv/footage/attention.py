@@ -19,7 +19,7 @@ import numpy as np
 
 from facecctv.errors import SettingError
 from facecctv.footage.cells import cells_of
-from facecctv.footage.video import Still
+from facecctv.footage.decoding import Still
 from facecctv.types import Floats, Frame
 
 F = TypeVar("F", Frame, Still)

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from facecctv.errors import SettingError
 from facecctv.footage.attention import AttentionOptions, F, attend
+from facecctv.footage.decoding import Still, pixelled
 from facecctv.footage.track import Tracker, TrackOptions, held
-from facecctv.footage.video import Still, Video, pixelled
+from facecctv.footage.video import Video
 from facecctv.footage.writing import Writer
 from facecctv.geometry import clip_boxes, iou
 from facecctv.types import Face, Floats, Frame, Image, Track, check_image

@@ -6,14 +6,13 @@ lists, which would make the reader open other files.
 
 from __future__ import annotations
 
-import logging
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -21,34 +20,34 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import av
 import av.error
-import cv2
-import numpy as np
-from av.stream import Disposition
 
 from facecctv.errors import VideoError
 from facecctv.footage.ahead import ahead
-from facecctv.footage.cells import cells_of, cells_of_picture
-from facecctv.types import Floats, Frame, Image
+from facecctv.footage.decoding import (
+    MOST_PIXELS,
+    PLAY_LISTS,
+    Still,
+    aspect_of,
+    decoded,
+    squared,
+    still_of,
+    stream_of,
+    upright,
+)
+from facecctv.types import Frame
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-T = TypeVar("T", Frame, "Still")
+T = TypeVar("T", Frame, Still)
 
 DEPTH = 4
 """Frames that are decoded ahead."""
 _REMEMBERED = 4 * DEPTH
-MOST_PIXELS = 100_000_000
-"""Of one frame."""
-_PLAY_LISTS = frozenset({"hls", "concat", "dash", "imf", "ffmetadata", "sdp", "rtsp"})
+_PLAY_LISTS = PLAY_LISTS | {"rtsp"}
 _USUAL_RATE = Fraction(25)
-_SQUARE = Fraction(1)
-_WIDEST = 4
-"""Pixels of a stranger shape than this are a broken header."""
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,29 +87,6 @@ class Mark:
     time: Fraction
     damaged: int = 0
     """What could not be decoded whole up to there."""
-
-
-@dataclass(frozen=True, eq=False)
-class Still:
-    """A decoded frame whose pixels are made when they are asked for."""
-
-    stream: str
-    index: int
-    time: Fraction
-    """As of the frame."""
-    cells: Floats
-    """Mean colours of cells, as `cells.cells_of` of the frame as it is stored."""
-    pixels: Callable[[], Image]
-    """Makes the upright picture."""
-
-    def frame(self) -> Frame:
-        """The frame with its pixels."""
-        return Frame(self.stream, self.index, self.time, self.pixels())
-
-
-def pixelled(frame: Frame | Still) -> Frame:
-    """The frame with its pixels."""
-    return frame.frame() if isinstance(frame, Still) else frame
 
 
 class Video:
@@ -179,29 +155,29 @@ class Video:
                 yield make(index, time, picture), self._damage
 
     def _frame(self, index: int, time: Fraction, picture: VideoFrame) -> Frame:
-        return Frame(self.path, index, time, self._upright(picture))
+        facts = self.facts
+        image = upright(picture, facts.pixel_aspect, facts.rotation)
+        return Frame(self.path, index, time, image)
 
     def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
-        cells = cells_of_picture(picture)
-        if cells is not None:
-            return Still(self.path, index, time, cells, lambda: self._upright(picture))
-        image = self._upright(picture)
-        return Still(self.path, index, time, cells_of(image), lambda: image)
+        facts = self.facts
+        make = partial(upright, picture, facts.pixel_aspect, facts.rotation)
+        return still_of(self.path, index, time, picture, make)
 
     def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
     ) -> Generator[tuple[int, Fraction, VideoFrame]]:
         with ExitStack() as stack:
             container = stack.enter_context(_opened(self.path))
-            stream = _stream(container)
+            stream = stream_of(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
                 self._damage = 0
                 container = stack.enter_context(_opened(self.path))
-                stream = _stream(container)
+                stream = stream_of(container)
             if pictures is None:
-                pictures = _decoded(container, stream, self._count_damage)
+                pictures = decoded(container, stream, self._count_damage)
             for index, time, picture in self._timed(pictures, last + 1):
                 last = index
                 past = begin is None or index >= begin.index
@@ -234,7 +210,7 @@ class Video:
             # Not every container can; then all before the mark is decoded.
             return None
         before = self._damage
-        pictures = _decoded(container, stream, self._count_damage)
+        pictures = decoded(container, stream, self._count_damage)
         for picture in pictures:
             time = self._time(picture)
             if time == begin.time:
@@ -253,28 +229,17 @@ class Video:
     def _count_damage(self) -> None:
         self._damage += 1
 
-    def _upright(self, picture: VideoFrame) -> Image:
-        image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
-        aspect = self.facts.pixel_aspect
-        if aspect != _SQUARE:
-            width, height = _squared(image.shape[1], image.shape[0], aspect)
-            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-            image = np.asarray(resized, np.uint8)
-        if self.facts.rotation:
-            image = np.ascontiguousarray(np.rot90(image, self.facts.rotation // 90))
-        return image
-
     def _facts(self) -> Facts:
         with _opened(self.path) as container:
-            stream = _stream(container)
-            first = next(_decoded(container, stream, lambda: None), None)
+            stream = stream_of(container)
+            first = next(decoded(container, stream, lambda: None), None)
             if first is None:
                 raise VideoError("holds no frame that can be decoded")
             if first.width * first.height > MOST_PIXELS:
                 raise VideoError(f"frames of {first.width} x {first.height} pixels are too large")
-            aspect = _aspect(stream.sample_aspect_ratio)
+            aspect = aspect_of(stream.sample_aspect_ratio)
             rotation = round(first.rotation / 90) % 4 * 90
-            width, height = _squared(first.width, first.height, aspect)
+            width, height = squared(first.width, first.height, aspect)
             if rotation % 180:
                 width, height = height, width
             rate, duration = stream.average_rate or None, _duration(container, stream)
@@ -310,58 +275,6 @@ def _opened(path: str) -> InputContainer:
         container.close()
         raise VideoError("is a play list: name the video itself")
     return container
-
-
-def _stream(container: InputContainer) -> VideoStream:
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not pictures:
-        raise VideoError("has sound but no video" if container.streams.audio else "has no video")
-    stream = pictures[0]
-    if stream.codec_context is None:
-        raise VideoError("needs a codec that is not there")
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _decoded(
-    container: InputContainer, stream: VideoStream, damage: Callable[[], None]
-) -> Iterator[VideoFrame]:
-    """Decoded frames; damaged packets and frames are reported and survived."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError as error:
-            _LOG.debug("reading ends early: %s", error)
-            damage()
-            packet = None
-        if packet is None:
-            return
-        if packet.is_corrupt:
-            damage()
-        try:
-            pictures = packet.decode()
-        except av.error.FFmpegError as error:
-            _LOG.debug("a packet cannot be decoded: %s", error)
-            damage()
-            continue
-        for picture in pictures:
-            if picture.is_corrupt:
-                damage()
-            yield picture
-
-
-def _aspect(stated: Fraction | None) -> Fraction:
-    if not stated or not Fraction(1, _WIDEST) <= stated <= _WIDEST:
-        return _SQUARE
-    return Fraction(stated)
-
-
-def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """Size in square pixels; the side that is stretched is stretched, nothing is shrunk."""
-    if aspect >= 1:
-        return max(1, math.floor(width * aspect + Fraction(1, 2))), height
-    return width, max(1, math.floor(height / aspect + Fraction(1, 2)))
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
