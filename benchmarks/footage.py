@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.footage", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--sizes", nargs="+", default=["1080p", "720p"], choices=clips.SIZES)
+    parser.add_argument("--sizes", nargs="*", default=["1080p", "720p"], choices=clips.SIZES)
     parser.add_argument("--lengths", nargs="+", type=int, default=[30, 60, 120])
     parser.add_argument("--scene", type=int, default=10, help="seconds that are made and repeated")
     parser.add_argument("--threads", type=int, default=2)

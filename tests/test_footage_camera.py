@@ -87,6 +87,8 @@ def test_what_can_wait_is_not_dropped():
         ("http://cam/video?user=admin&pwd=secret", "http://cam/video?…"),
         ("https://a:s%40cret@[::1]:8443/x", "https://[::1]:8443/x"),
         ("/dev/video0", "/dev/video0"),
+        ("a folder/x?y=1", "a folder/x?y=1"),
+        ("ftp://me:secret@cam/", "ftp://cam/"),
     ],
 )
 def test_an_address_is_shown_without_secrets(address, shown):

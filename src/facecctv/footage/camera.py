@@ -108,7 +108,7 @@ class Refused(VideoError):
 def shown_address(address: str) -> str:
     """An address without what may be a secret: user, password, query and the like."""
     parts = urlsplit(address)
-    if parts.scheme.lower() not in _SCHEMES:
+    if not parts.netloc:
         return address
     place = parts.netloc.rpartition("@")[2]
     path = _SECRET.sub(lambda found: f"{found[1]}=…", parts.path)
