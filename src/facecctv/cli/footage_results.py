@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecctv.cli import outputs, pictures
-from facecctv.cli.improve import enhanced_words
+from facecctv.cli.improve import coloured_words, enhanced_words
 from facecctv.draw import GREY, Cell, contact_sheet
 from facecctv.footage.people import Edit
 from facecctv.footage.portray import Shown
 from facecctv.image import encode, write_atomic
 from facecctv.schema import footage as form
-from facecctv.types import Image
+from facecctv.types import Crop, Image, Portrait, Sighting
 from facecctv.vision.drift import CHANGE_GAIN, change_map
 
 SHEET = "sheet.png"
@@ -52,7 +52,7 @@ def write(folder: Path, facts: Facts, people: Iterable[Shown]) -> Written:
     cells: list[Cell] = []
     for shown in people:
         files = _person(folder, shown, facts.sha256)
-        told.append(form.Person.of(shown.person, shown.best, shown.fused, shown.enhanced, files))
+        told.append(form.Person.of_shown(shown, files))
         if len(cells) < _MOST_ON_SHEET:
             cells.append(_cell(shown))
     sheet = contact_sheet(cells, side=_SIDE, empty="Nobody found")
@@ -83,9 +83,7 @@ def _person(folder: Path, shown: Shown, sha256: str) -> form.PersonFiles:
     words = outputs.provenance(sha256)
     crops = []
     for number, sighting in enumerate(shown.best, 1):
-        if sighting.crop is None:
-            raise ValueError("a sight without crop")
-        crop = sighting.crop
+        crop = _crop(sighting)
         at = f"frame {sighting.index}, {float(sighting.time):.3f} s, column {crop.x}, row {crop.y}"
         crops.append(f"{where}/crop-{number:02}.png")
         _save(folder / crops[-1], crop.image, words | {"Crop": at})
@@ -100,7 +98,52 @@ def _person(folder: Path, shown: Shown, sha256: str) -> form.PersonFiles:
     if shown.enhanced is not None:
         enhanced = f"{where}/enhanced.png"
         _save(folder / enhanced, shown.enhanced.image, words | enhanced_words(shown.enhanced))
-    return form.PersonFiles(crops=tuple(crops), fused=fused, changes=changes, enhanced=enhanced)
+    return form.PersonFiles(
+        crops=tuple(crops),
+        fused=fused,
+        changes=changes,
+        enhanced=enhanced,
+        sights=_sights(folder, where, shown, words),
+        coloured=_coloured(folder, where, shown, words),
+    )
+
+
+def _sights(
+    folder: Path, where: str, shown: Shown, words: dict[str, str]
+) -> tuple[str, ...] | None:
+    """The best sights enhanced one by one; their drift was not measured."""
+    if shown.enhanced is None or not shown.sights:
+        return None
+    said = enhanced_words(shown.enhanced)["Processing"]
+    scale = shown.sights[0].shape[0] // _crop(shown.best[0]).image.shape[0]
+    said = said.replace(f"x{shown.enhanced.scale},", f"x{scale},")
+    names = []
+    for number, picture in enumerate(shown.sights, 1):
+        names.append(f"{where}/enhanced-{number:02}.png")
+        _save(folder / names[-1], picture, words | {"Processing": said})
+    return tuple(names)
+
+
+def _coloured(
+    folder: Path, where: str, shown: Shown, words: dict[str, str]
+) -> tuple[str, ...] | None:
+    names = []
+    for number, (sighting, one) in enumerate(zip(shown.best, shown.coloured, strict=False), 1):
+        portrait = Portrait(sighting.face, sighting.crop)
+        said = coloured_words(portrait, one)
+        if number > 1:
+            said |= {
+                "Colour source": f"laid over from the estimate for frame {shown.best[0].index}"
+            }
+        names.append(f"{where}/coloured-{number:02}.png")
+        _save(folder / names[-1], one.image, words | said)
+    return tuple(names) or None
+
+
+def _crop(sighting: Sighting) -> Crop:
+    if sighting.crop is None:
+        raise ValueError("a sight without crop")
+    return sighting.crop
 
 
 def _save(path: Path, image: Image, words: dict[str, str]) -> None:
