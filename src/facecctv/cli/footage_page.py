@@ -11,11 +11,11 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from facecctv import __version__
-from facecctv.cli.improve import drift_words
 from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.page import STYLE
 from facecctv.cli.pictures import UNUSABLE
 from facecctv.schema.footage import Footage, Person
+from facecctv.vision.drift import drift_words
 
 INDEX = "footage.html"
 

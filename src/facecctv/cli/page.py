@@ -11,10 +11,11 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from facecctv import __version__
-from facecctv.cli.improve import ESTIMATED, drift_words
+from facecctv.cli.improve import ESTIMATED
 from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.pictures import DECISIONS, UNUSABLE
 from facecctv.schema import Face, Result
+from facecctv.vision.drift import drift_words
 
 STYLE = """
 :root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#1b1e24;--dim:#5b6472;

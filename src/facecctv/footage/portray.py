@@ -17,6 +17,7 @@ from facecctv.footage.fuse import fuse
 from facecctv.footage.people import Person, within
 from facecctv.types import Coloured, Crop, Drift, Enhanced, Floats, Fused, Image, Sighting
 from facecctv.vision.colourise import FaceColouriser, is_grey
+from facecctv.vision.drift import NO_RECOGNISER
 from facecctv.vision.enhance import FaceEnhancer
 
 LARGE = 160
@@ -77,7 +78,9 @@ def portray(
 
 def _enhanced(crop: Crop, fused: Fused | None, stage: FaceEnhancer, grey: bool) -> Enhanced:
     picture = stage.enhancer(crop.image if fused is None else fused.image, grey)
-    drift = Drift("unknown") if stage.meter is None else stage.meter([crop], [picture])[0]
+    drift = Drift("unknown", reason=NO_RECOGNISER)
+    if stage.meter is not None:
+        (drift,) = stage.meter([crop], [picture])
     scale = stage.enhancer.scale * (1 if fused is None else fused.scale)
     strength = stage.enhancer.options.strength
     return Enhanced(picture, scale, stage.origin, strength, grey, drift)

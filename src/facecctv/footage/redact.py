@@ -6,7 +6,6 @@ something of a face, and programs that guess what was there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +20,7 @@ from facecctv.footage.attention import AttentionOptions, F, attend
 from facecctv.footage.decoding import Still, pixelled
 from facecctv.footage.track import Tracker, TrackOptions, held
 from facecctv.footage.video import Video
-from facecctv.footage.writing import Writer
+from facecctv.footage.writing import Target, Writer
 from facecctv.geometry import clip_boxes, iou
 from facecctv.types import Face, Floats, Frame, Image, Track, check_image
 
@@ -163,7 +162,7 @@ def same_passage(track: Track, times: npt.NDArray[np.float64], boxes: Floats) ->
 
 def redact(
     video: Video,
-    out: str | os.PathLike[str],
+    out: Target,
     tracks: Sequence[Track],
     options: RedactOptions | None = None,
     *,
@@ -180,7 +179,7 @@ def redact(
     facts = video.facts
     count = covered = covers = filled = 0
     notes: list[tuple[int, Fraction, Literal["filled", "unsure"]]] = []
-    heard = video.path if sound and facts.audio else None
+    heard = video.source if sound and facts.audio else None
     with Writer(out, facts.time_base, facts.rate, heard, facts.start) as writer:
         for frame in video.frames():
             boxes, scores = _there(tracks, frame, how.hold)

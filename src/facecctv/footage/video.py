@@ -1,7 +1,7 @@
 """Video files in: whatever FFmpeg reads, as upright frames with exact times.
 
-Nothing but the file itself is opened: protocols other than files are refused, and so are play
-lists, which would make the reader open other files.
+Nothing but the file itself is opened (`opening`), and play lists, which would make the reader open
+other files, are refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from facecctv.footage.decoding import (
     stream_of,
     upright,
 )
-from facecctv.types import Frame
+from facecctv.footage.memory import Source
+from facecctv.footage.opening import opened
+from facecctv.types import Frame, Image
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -90,14 +92,16 @@ class Mark:
 
 
 class Video:
-    """A video file, read as often as wanted; a context manager.
+    """A video file, or the bytes of one, read as often as wanted; a context manager.
 
-    Raises VideoError for what is no video, is cut off before its index, has no picture stream or
-    needs a codec that is not there; FileNotFoundError and other OSErrors as `open` does.
+    Raises VideoError for what is no video, is cut off before its index, has no picture stream,
+    needs a codec that is not there or has frames of more than `most_pixels`; FileNotFoundError and
+    other OSErrors as `open` does.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, source: Source, most_pixels: int = MOST_PIXELS) -> None:
+        self.source = source if isinstance(source, (bytes, bytearray)) else os.fspath(source)
+        self._most_pixels = most_pixels
         self.damaged = 0
         """Packets and frames that could not be decoded whole, up to the frame handed out last."""
         self._damage = 0
@@ -131,6 +135,11 @@ class Video:
         """The same frames as `frames`, of which most need never become pixels."""
         yield from self._told(self._made(self._pictures(begin, None), self._still), begin)
 
+    @property
+    def stream(self) -> str:
+        """What its frames say they are of: the path; `memory` for bytes."""
+        return self.source if isinstance(self.source, str) else "memory"
+
     def mark(self, frame: Frame | Still) -> Mark:
         """Where reading can begin again: at one of the last few frames that were handed out."""
         return Mark(frame.index, frame.time, dict(self._counts)[frame.index])
@@ -155,26 +164,24 @@ class Video:
                 yield make(index, time, picture), self._damage
 
     def _frame(self, index: int, time: Fraction, picture: VideoFrame) -> Frame:
-        facts = self.facts
-        image = upright(picture, facts.pixel_aspect, facts.rotation)
-        return Frame(self.path, index, time, image)
+        self._check_size(picture.width, picture.height)
+        return Frame(self.stream, index, time, self._upright(picture))
 
     def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
-        facts = self.facts
-        make = partial(upright, picture, facts.pixel_aspect, facts.rotation)
-        return still_of(self.path, index, time, picture, make)
+        self._check_size(picture.width, picture.height)
+        return still_of(self.stream, index, time, picture, partial(self._upright, picture))
 
     def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
     ) -> Generator[tuple[int, Fraction, VideoFrame]]:
         with ExitStack() as stack:
-            container = stack.enter_context(_opened(self.path))
+            container = stack.enter_context(_opened(self.source))
             stream = stream_of(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
                 self._damage = 0
-                container = stack.enter_context(_opened(self.path))
+                container = stack.enter_context(_opened(self.source))
                 stream = stream_of(container)
             if pictures is None:
                 pictures = decoded(container, stream, self._count_damage)
@@ -229,15 +236,22 @@ class Video:
     def _count_damage(self) -> None:
         self._damage += 1
 
+    def _upright(self, picture: VideoFrame) -> Image:
+        return upright(picture, self.facts.pixel_aspect, self.facts.rotation)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._most_pixels:
+            raise VideoError(f"frames of {width} x {height} pixels are too large")
+
     def _facts(self) -> Facts:
-        with _opened(self.path) as container:
+        with _opened(self.source) as container:
             stream = stream_of(container)
+            self._check_size(stream.width, stream.height)
             first = next(decoded(container, stream, lambda: None), None)
             if first is None:
                 raise VideoError("holds no frame that can be decoded")
-            if first.width * first.height > MOST_PIXELS:
-                raise VideoError(f"frames of {first.width} x {first.height} pixels are too large")
             aspect = aspect_of(stream.sample_aspect_ratio)
+            self._check_size(*squared(first.width, first.height, aspect))
             rotation = round(first.rotation / 90) % 4 * 90
             width, height = squared(first.width, first.height, aspect)
             if rotation % 180:
@@ -261,12 +275,12 @@ class Video:
             )
 
 
-def _opened(path: str) -> InputContainer:
-    if not Path(path).is_file():
-        with open(path, "rb"):  # noqa: PTH123 - says by its own error what is the matter
+def _opened(source: str | bytes | bytearray) -> InputContainer:
+    if isinstance(source, str) and not Path(source).is_file():
+        with open(source, "rb"):  # noqa: PTH123 - says by its own error what is the matter
             raise VideoError("is no file")
     try:
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        container = opened(source)
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise
