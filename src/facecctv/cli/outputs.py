@@ -24,7 +24,7 @@ _LONGEST_NAME = 180
 _OURS = re.compile(
     r"annotated\.png|(sheet|before-after)(-\d+)?\.png|result\.json"
     r"|(crops|enhanced|changes|coloured)(/face-\d+\.png)?|crops/body-\d+\.png"
-    r"|people(/person-\d+(/(crop-\d+|fused|changes|enhanced)\.png)?)?"
+    r"|people(/person-\d+(/((crop|enhanced|coloured)-\d+|fused|changes|enhanced)\.png)?)?"
 )
 
 

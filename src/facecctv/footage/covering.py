@@ -58,7 +58,7 @@ class Covering:
 
         Raises OutputError and VideoError as `writing.Writer`; nothing is left then.
         """
-        tracks = passages(video.frames(), self.detect, tell=tell)
+        tracks = passages(video.stills(), self.detect, tell=tell)
         kept = [track for track in tracks if self.keeps(track)]
         hidden = [track for track in tracks if track not in kept]
         done = redact(video, out, hidden, self.options, sound=self.sound, sure=self.sure, tell=tell)

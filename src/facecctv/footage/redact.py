@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facecctv.errors import SettingError
-from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.attention import AttentionOptions, F, attend
+from facecctv.footage.decoding import Still, pixelled
 from facecctv.footage.track import Tracker, TrackOptions, held
 from facecctv.footage.video import Video
 from facecctv.footage.writing import Target, Writer
@@ -26,7 +27,7 @@ from facecctv.types import Face, Floats, Frame, Image, Track, check_image
 Style = Literal["solid", "blur", "mosaic"]
 
 Detect = Callable[[Image], Sequence[Face]]
-Tell = Callable[[Frame], None]
+Tell = Callable[[Frame | Still], None]
 """Is told of each frame that is done with."""
 
 _BEGIN = 0.3
@@ -132,17 +133,17 @@ def _hidden(part: Image, style: Style) -> Image:
 
 
 def passages(
-    frames: Iterable[Frame], detect: Detect, begin: float = _BEGIN, tell: Tell | None = None
+    frames: Iterable[F], detect: Detect, begin: float = _BEGIN, tell: Tell | None = None
 ) -> list[Track]:
     """Every passage of a face through a video, looked for in each frame that differs from the last.
 
     `detect` should report unsure faces too: those below `begin` keep a passage going.
     """
-    tracker = Tracker(TrackOptions(high=begin))
+    tracker: Tracker = Tracker(TrackOptions(high=begin))
     tracks: list[Track] = []
     for glance in attend(frames, AttentionOptions(max_latency=0)):
         if glance.look:
-            frame = glance.frame
+            frame = pixelled(glance.frame)
             step = tracker(frame.index, frame.time, detect(frame.image), cut=glance.cut)
             tracks += step.ended
         if tell is not None:
