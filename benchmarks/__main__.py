@@ -35,6 +35,7 @@ STAGES = (
     ("colourise", "512x512"),
     ("colourise", "1080p"),
     ("embed", "160x120"),
+    ("bodies", "VGA"),
 )
 """Stages by name, and the picture each is measured on."""
 

@@ -130,6 +130,11 @@ def stage(name: str, picture: str, threads: int, repeat: int, seconds: float) ->
 
         def work() -> object:
             return colouriser(image)
+    elif name == "bodies":
+        finder = build.body_finder(settings)
+
+        def work() -> object:
+            return finder(image, [])
     else:
         enhancer = build.enhancer(settings, int(name.removeprefix("x")))
 

@@ -36,7 +36,11 @@ RESULT = {
         },
         "4K": None,
     },
-    "stages": {"x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0}, "embed 160x120": None},
+    "stages": {
+        "x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0},
+        "embed 160x120": None,
+        "bodies VGA": {"total_ms": 12.6, "peak_mb": 120.4},
+    },
     "search": {"10,000": {"total_ms": 0.31, "peak_mb": 71.2}, "100,000": None},
     "start": {"import": {"seconds": 0.05}, "help": {"seconds": 0.2}, "detect_vga": None},
     "files": {"1080p": {"whole_seconds": 1.04, "peak_mb": 210.4}},
@@ -54,6 +58,7 @@ def test_the_table_says_what_was_measured_and_what_was_not(table):
         "| Who of 10,000 templates is nearest (exact) | 0.3 ms, at most 71 MB of memory |" in text
     )
     assert "| Embedding 8 faces in one batch | not measured |" in text
+    assert "| Bodies in a VGA picture in memory | 13 ms, at most 120 MB of memory |" in text
 
 
 def test_the_readme_is_filled_between_its_marks_and_only_there(table, tmp_path):
