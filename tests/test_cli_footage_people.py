@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from facecctv import build, cli
+from facecctv.footage.video import Video
 from facecctv.image import decode, read
 from facecctv.models.store import Store
-from facecctv.schema.footage import Footage
+from facecctv.schema.footage import Footage, Redacted
 from tests.clips import steady, write
 from tests.patterned import CALIBRATION, embedder, portrait
 from tests.tiny_enhancers import nearest_enhancer
@@ -84,3 +85,40 @@ def test_without_a_recogniser_it_says_so(run, tmp_path, monkeypatch):
     assert result.joined_by is None
     assert "not installed" in result.notes[0]
     assert all(person.fusion is None for person in result.people)
+
+
+def red(image):
+    """How much of a picture is the red of a face."""
+    return float(((image[..., 0] > 150) & (image[..., 1] < 90)).mean())
+
+
+@pytest.mark.parametrize("who", [ANN, BOB])
+def test_everyone_is_covered_but_who_is_in_the_picture(clip, tmp_path, red_model, capsys, who):
+    (tmp_path / "reference.png").write_bytes(portrait(who))
+    out = tmp_path / "out.mp4"
+    arguments = ["redact", str(clip), "-o", str(out), "--json", "--model", red_model]
+    assert cli.main([*arguments, "--keep", str(tmp_path / "reference.png")]) == 0
+    result = Redacted.model_validate_json(capsys.readouterr().out)
+    assert result.spared == (2 if who == ANN else 1)
+    assert len(result.references) == 1
+    assert result.found_after == 0
+    with Video(out) as video:
+        shown = [red(frame.image) > 0 for frame in video.frames()]
+    ann = [index < 5 or index >= 34 for index in range(39)]
+    bob = [17 <= index < 22 for index in range(39)]
+    assert shown == (ann if who == ANN else bob)
+
+
+def test_a_picture_is_covered_but_for_who_is_in_another(clip, tmp_path, red_model, capsys):
+    for name, people in (("both", (ANN, BOB)), ("ann", (ANN,)), ("none", ())):
+        (tmp_path / f"{name}.png").write_bytes(portrait(*people))
+    arguments = ["redact", str(tmp_path / "both.png"), "--json", "--model", red_model]
+    arguments += ["-o", str(tmp_path / "out.png"), "--keep"]
+    assert cli.main([*arguments, str(tmp_path / "ann.png")]) == 0
+    result = Redacted.model_validate_json(capsys.readouterr().out)
+    assert (result.covers, result.spared, result.found_after) == (1, 1, 0)
+    before, after = read(tmp_path / "both.png").image, read(tmp_path / "out.png").image
+    assert red(after) == pytest.approx(red(before) / 2, rel=0.3)
+    for wrong in ("both.png", "none.png", "missing.png"):
+        assert cli.main([*arguments, str(tmp_path / wrong)]) == 1
+        assert wrong in capsys.readouterr().err
