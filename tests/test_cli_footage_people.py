@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
 from facecctv import build, cli
@@ -122,3 +125,29 @@ def test_a_picture_is_covered_but_for_who_is_in_another(clip, tmp_path, red_mode
     for wrong in ("both.png", "none.png", "missing.png"):
         assert cli.main([*arguments, str(tmp_path / wrong)]) == 1
         assert wrong in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (64, 48)), (3, (16, 1)), (3, (2, 16))])
+def test_next_to_nothing_is_a_video_too(tmp_path, red_model, capsys, count, size):
+    images = [np.full((size[1], size[0], 3), 90, np.uint8)] * count
+    path = write(tmp_path / "a.mkv", steady(count), *size, images=images, codec="ffv1")
+    for command in ("footage", "redact"):
+        arguments = [command, str(path), "-o", str(tmp_path / command), "--json"]
+        assert cli.main([*arguments, "--model", red_model]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["frames"] == count
+        assert not result.get("people")
+        assert not result.get("covers")
+
+
+def test_what_is_broken_has_its_own_line_and_the_rest_goes_on(clip, tmp_path, red_model, capsys):
+    whole = write(tmp_path / "a.mp4", steady(30), 320, 240).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 3])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    names = [str(tmp_path / name) for name in ("cut.mp4", "empty.mp4")] + [str(clip)]
+    for command in ("footage", "redact"):
+        out = str(tmp_path / command)
+        assert cli.main([command, *names, "-o", out, "--json", "--model", red_model]) == 1
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["source"] for line in lines] == names
+        assert ["error" in line for line in lines] == [True, True, False]
