@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 
+def possible() -> bool:
+    """Whether videos can be read and written: a bundled program may leave FFmpeg out."""
+    return not getattr(av, "LEFT_OUT", "")  # only what stands in for PyAV has it (packaging/)
+
+
 def opened(source: Source) -> InputContainer:
     """What FFmpeg makes of a file, or of the bytes of one.
 

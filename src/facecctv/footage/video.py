@@ -282,7 +282,7 @@ def _opened(source: str | bytes | bytearray) -> InputContainer:
     try:
         container = opened(source)
     except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and isinstance(source, str):
             raise
         raise VideoError("no video, or one that is cut off before its index") from error
     if _PLAY_LISTS & set(container.format.name.split(",")):

@@ -276,20 +276,24 @@ class Body(_Model):
     """Where a person is."""
 
     box: Box
+    face: Annotated[int, Field(ge=0)] | None = None
+    """Which of `faces`, from 0, lies where this body's head is; absent where none does."""
 
     @classmethod
     def of(cls, body: types.Body) -> Self:
-        """Its box and score."""
-        return cls(box=Box.of(body))
+        """Its box and score, and its face."""
+        return cls(box=Box.of(body), face=body.face)
 
 
 class Files(_Model):
     """What was written for one picture; paths relative to the output folder, with `/`."""
 
     annotated: Text | None = None
-    """The picture with its faces outlined."""
+    """The picture with its faces, and bodies where asked for, outlined."""
     crops: tuple[Text, ...] | None = None
     """One for each face, in their order."""
+    bodies: tuple[Text, ...] | None = None
+    """Crops of people, one for each body, in their order."""
     sheets: tuple[Text, ...] | None = None
     """Contact sheets of all faces."""
     enhanced: tuple[Text, ...] | None = None
@@ -313,6 +317,7 @@ class Result(_Model):
     height: Annotated[int, Field(ge=1)]
     faces: tuple[Face, ...]
     bodies: tuple[Body, ...] | None = None
+    """People, faces visible or not; absent where they were not asked for."""
     files: Files | None = None
 
     @classmethod
