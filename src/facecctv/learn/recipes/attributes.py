@@ -1,0 +1,155 @@
+"""Age and gender, from pictures to checkpoint: read from top to bottom.
+
+Run it with `python -m facecctv.learn.recipes.attributes --data DATA --run runs/attributes
+--start runs/embedder`.
+
+Faces are few, so the network begins as the trunk of the face embedder. It sees them as a bad
+camera does and must name a distribution over years: near the labelled bin's (cross-entropy), and
+not far off where it is wrong (squared distance of the cumulative distributions, after Hou, Yu and
+Samaras 2016, "Squared earth mover's distance-based loss for training deep neural networks").
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch.nn import functional
+
+from facecctv.errors import ModelError
+from facecctv.learn.data.aligned import Sight, see
+from facecctv.learn.data.attributes import LabelledFaces, balanced, load_labelled, soft_ages
+from facecctv.learn.loop import Average, Batch, Schedule, fit
+from facecctv.learn.nets.attributes import AttributesNet
+from facecctv.learn.releasing import averaged
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result."""
+
+    net: AttributesNet = field(default_factory=AttributesNet)
+    sight: Sight = field(default_factory=lambda: Sight(clean=0.4, least=12.0, strength=0.7))
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(
+            steps=3_000,
+            learning_rate=1e-3,
+            warm_up=150,
+            weight_decay=0.05,
+            average=0.997,
+            save_every=300,
+        )
+    )
+    batch: int = 96
+    balance: float = 0.5
+    """0: faces as often as they come; 1: each age bin x gender x race as often as any other. The
+    rarest group has 8 faces, so that 1 would show each of them several hundred times."""
+    edge: float = 1.0
+    """Years over which the ends of an age bin are blurred."""
+    cumulative: float = 0.1
+    """Weight of the squared distance of the cumulative distributions, in years."""
+    gender: float = 1.0
+    """Weight of the gender's cross-entropy."""
+    smoothing: float = 0.05
+    """Share of gender labels taken to be wrong."""
+
+
+def batch_maker(faces: LabelledFaces, recipe: Recipe) -> Callable[[int], Batch]:
+    """A function from batch number to tensors; the same number gives the same batch."""
+    weights = balanced(faces, recipe.balance)
+
+    def make(number: int) -> Batch:
+        rng = np.random.default_rng((recipe.schedule.seed, number))
+        rows = rng.choice(len(faces), recipe.batch, p=weights)
+        images = np.stack([see(faces.images[row], recipe.sight, rng) for row in rows])
+        return {
+            "pictures": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
+            "bins": torch.from_numpy(faces.bins[rows]),
+            "female": torch.from_numpy(faces.female[rows].astype(np.float32)),
+        }
+
+    return make
+
+
+def step_loss(
+    recipe: Recipe,
+) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
+    """The loss of one batch, from pictures to number."""
+    ages = torch.from_numpy(soft_ages(recipe.edge))
+
+    def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures = batch["pictures"].float().div_(255)
+        age, gender = model(pictures.contiguous(memory_format=torch.channels_last), training=True)
+        with torch.autocast("cpu", enabled=False):
+            said, wanted = functional.log_softmax(age.float(), dim=1), ages[batch["bins"]]
+            years = functional.kl_div(said, wanted, reduction="batchmean")
+            cumulative = cumulative_distance(said.exp(), wanted)
+            truth = batch["female"] * (1 - recipe.smoothing) + 0.5 * recipe.smoothing
+            sex = functional.binary_cross_entropy_with_logits(gender.float()[:, 0], truth)
+            loss = years + recipe.cumulative * cumulative + recipe.gender * sex
+        return loss, {"age": years.item(), "cumulative": cumulative.item(), "gender": sex.item()}
+
+    return step
+
+
+def cumulative_distance(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean over (N, years) distributions of the squared distance of their cumulative sums."""
+    return (said - wanted).cumsum(dim=1).square().sum(dim=1).mean()
+
+
+TRUNK = ("stem", "down", "stage")
+"""What the names of the layers begin with that are taken over from the embedder."""
+
+
+def begin_with(model: torch.nn.Module, run: Path) -> None:
+    """Puts the averaged weights of an embedder's run into the trunk; ModelError if it differs."""
+    prefix = "net."
+    found = {k[len(prefix) :]: v for k, v in averaged(run).items() if k.startswith(prefix)}
+    own = model.state_dict()
+    trunk = [name for name in own if name.rpartition(".")[2].startswith(TRUNK)]
+    wrong = [name for name in trunk if name not in found or found[name].shape != own[name].shape]
+    if wrong:
+        raise ModelError(f"{run}: no embedder with the same trunk, {wrong[0]} differs")
+    model.load_state_dict({name: found[name] for name in trunk}, strict=False)
+
+
+def train(
+    data: Path, run: Path, recipe: Recipe, start: Path | None, console: Console | None = None
+) -> Average:
+    """Trains (or goes on training) the network; checkpoints and log go to the run folder.
+
+    `start` is the run of an embedder with the same trunk; without it the network begins at random.
+    """
+    torch.manual_seed(recipe.schedule.seed)
+    faces = load_labelled(data / "portraits", "train")
+    model = recipe.net.build()
+    if start is not None:
+        begin_with(model, start)
+    return fit(
+        model,
+        batch_maker(faces, recipe),
+        step_loss(recipe),
+        recipe.schedule,
+        run,
+        settings=recipe,
+        console=console,
+    )
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, default=Path("runs/attributes"))
+    parser.add_argument("--start", type=Path, metavar="RUN", help="of an embedder, for the trunk")
+    arguments = parser.parse_args()
+    train(arguments.data, arguments.run, Recipe(), arguments.start, Console(width=120))
