@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from facecctv.errors import LabelError
-from facecctv.learn.data.aligned import load_portraits
+from facecctv.learn.data.aligned import SIDE, load_portraits
 from facecctv.learn.data.detection import Row, read_table
-from facecctv.types import Floats
+from facecctv.types import Floats, Image
 
 BINS = ((0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 100))
 """FairFace's, in whole years, both ends included; the last is "more than 70"."""
@@ -109,3 +111,17 @@ def balanced(faces: LabelledFaces, strength: float) -> np.ndarray:
     _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = counts[group].astype(np.float64) ** -strength
     return np.asarray(weights / weights.sum())
+
+
+def windows(pictures: Sequence[Image], each: int, rng: np.random.Generator) -> np.ndarray:
+    """(N * each, 128, 128, 3) uint8: square windows of pictures, of any size from 32 px."""
+    found = []
+    for picture in pictures:
+        rows, columns = picture.shape[:2]
+        for _ in range(each):
+            side = int(rng.integers(min(32, rows, columns), min(rows, columns) + 1))
+            top, left = rng.integers(rows - side + 1), rng.integers(columns - side + 1)
+            window = picture[top : top + side, left : left + side]
+            kind = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
+            found.append(cv2.resize(window, (SIDE, SIDE), interpolation=kind))
+    return np.stack(found) if found else np.zeros((0, SIDE, SIDE, 3), np.uint8)

@@ -6,7 +6,8 @@ Run it with `python -m facecctv.learn.recipes.attributes --data DATA --run runs/
 Faces are few, so the network begins as the trunk of the face embedder. It sees them as a bad
 camera does and must name a distribution over years: near the labelled bin's (cross-entropy), and
 not far off where it is wrong (squared distance of the cumulative distributions, after Hou, Yu and
-Samaras 2016, "Squared earth mover's distance-based loss for training deep neural networks").
+Samaras 2016, "Squared earth mover's distance-based loss for training deep neural networks"). Of
+what is no upright face it must say no more than is known of people at large.
 """
 
 from __future__ import annotations
@@ -26,9 +27,18 @@ from torch.nn import functional
 
 from facecctv.errors import ModelError
 from facecctv.learn.data.aligned import Sight, see
-from facecctv.learn.data.attributes import LabelledFaces, balanced, load_labelled, soft_ages
+from facecctv.learn.data.attributes import (
+    BINS,
+    LabelledFaces,
+    balanced,
+    load_labelled,
+    soft_ages,
+    windows,
+)
+from facecctv.learn.data.detection import load_scenes
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.attributes import AttributesNet
+from facecctv.learn.recipes.detector import PEOPLED_SCENES
 from facecctv.learn.releasing import averaged
 
 
@@ -60,30 +70,50 @@ class Recipe:
     """Weight of the gender's cross-entropy."""
     smoothing: float = 0.05
     """Share of gender labels taken to be wrong."""
+    upside_down: float = 0.02
+    """Share of a batch with faces on their heads."""
+    faceless: float = 0.04
+    """Share with no face at all."""
 
 
-def batch_maker(faces: LabelledFaces, recipe: Recipe) -> Callable[[int], Batch]:
-    """A function from batch number to tensors; the same number gives the same batch."""
+def batch_maker(
+    faces: LabelledFaces, faceless: np.ndarray, recipe: Recipe
+) -> Callable[[int], Batch]:
+    """A function from batch number to tensors; the same number gives the same batch.
+
+    `faceless` is (N, 128, 128, 3) uint8. What is no upright face has bin -1 and female 0.5.
+    """
     weights = balanced(faces, recipe.balance)
 
     def make(number: int) -> Batch:
         rng = np.random.default_rng((recipe.schedule.seed, number))
         rows = rng.choice(len(faces), recipe.batch, p=weights)
-        images = np.stack([see(faces.images[row], recipe.sight, rng) for row in rows])
+        images = [faces.images[row] for row in rows]
+        bins, female = faces.bins[rows], faces.female[rows].astype(np.float32)
+        nothing = round(recipe.batch * recipe.faceless)
+        turned = round(recipe.batch * recipe.upside_down)
+        images[:nothing] = faceless[rng.choice(len(faceless), nothing)]
+        images[nothing : nothing + turned] = [
+            image[::-1] for image in images[nothing : nothing + turned]
+        ]
+        bins[: nothing + turned], female[: nothing + turned] = -1, 0.5
+        seen = np.stack([see(image, recipe.sight, rng) for image in images])
         return {
-            "pictures": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
-            "bins": torch.from_numpy(faces.bins[rows]),
-            "female": torch.from_numpy(faces.female[rows].astype(np.float32)),
+            "pictures": torch.from_numpy(np.ascontiguousarray(seen.transpose(0, 3, 1, 2))),
+            "bins": torch.from_numpy(bins),
+            "female": torch.from_numpy(female),
         }
 
     return make
 
 
 def step_loss(
-    recipe: Recipe,
+    recipe: Recipe, faces: LabelledFaces
 ) -> Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]:
-    """The loss of one batch, from pictures to number."""
-    ages = torch.from_numpy(soft_ages(recipe.edge))
+    """The loss of one batch, from pictures to number; bin -1 means the ages of all faces."""
+    soft = soft_ages(recipe.edge)
+    everybody = np.bincount(faces.bins, minlength=len(BINS)) @ soft / len(faces)
+    ages = torch.from_numpy(np.vstack([soft, everybody]).astype(np.float32))
 
     def step(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
         pictures = batch["pictures"].float().div_(255)
@@ -130,13 +160,16 @@ def train(
     """
     torch.manual_seed(recipe.schedule.seed)
     faces = load_labelled(data / "portraits", "train")
+    scenes = load_scenes(data / "scenes", "train")
+    unpeopled = [one.image for one in scenes if one.name.split("_")[0] not in PEOPLED_SCENES]
+    faceless = windows(unpeopled, 3, np.random.default_rng(recipe.schedule.seed))
     model = recipe.net.build()
     if start is not None:
         begin_with(model, start)
     return fit(
         model,
-        batch_maker(faces, recipe),
-        step_loss(recipe),
+        batch_maker(faces, faceless, recipe),
+        step_loss(recipe, faces),
         recipe.schedule,
         run,
         settings=recipe,
