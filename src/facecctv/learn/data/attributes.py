@@ -44,15 +44,28 @@ class LabelledFaces:
 
 def load_labelled(folder: Path, split: str) -> LabelledFaces:
     """The `portraits` set; LabelError for an age bin or a gender that is not among the known."""
-    rows = [row for row in read_table(folder / "portraits.csv", COLUMNS) if row["split"] == split]
+    rows = _rows(folder, split)
     faces = load_portraits(folder, split)
-    return LabelledFaces(
-        faces.names,
-        faces.images,
-        np.array([_bin(row) for row in rows]),
-        np.array([_gender(row) == "female" for row in rows]),
-        np.array([row["race"] for row in rows]),
-    )
+    bins, female = _labels(rows)
+    races = np.array([row["race"] for row in rows])
+    return LabelledFaces(faces.names, faces.images, bins, female, races)
+
+
+def load_labels(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) age bins and (N,) whether female, of a split, without its pictures."""
+    return _labels(_rows(folder, split))
+
+
+def _rows(folder: Path, split: str) -> list[Row]:
+    rows = [row for row in read_table(folder / "portraits.csv", COLUMNS) if row["split"] == split]
+    if not rows:
+        raise LabelError(f"no pictures of the split {split!r}")
+    return rows
+
+
+def _labels(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    bins = np.array([_bin(row) for row in rows])
+    return bins, np.array([_gender(row) == "female" for row in rows])
 
 
 def _bin(row: Row) -> int:

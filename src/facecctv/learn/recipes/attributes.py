@@ -26,20 +26,44 @@ from rich.console import Console
 from torch.nn import functional
 
 from facecctv.errors import ModelError
+from facecctv.image import write_atomic
+from facecctv.learn.attribute_card import (
+    CONDITIONS,
+    NAME,
+    SURE,
+    attributes_card,
+    gain_table,
+    group_table,
+    measured,
+    thresholds,
+)
+from facecctv.learn.attribute_fitting import (
+    Prior,
+    crossed,
+    fit_scale,
+    gains,
+    least_size,
+)
+from facecctv.learn.attribute_report import AttributeReport, answers, oddity, report
+from facecctv.learn.attribute_trials import FAINT, FULL, SIZES, oddities, trials
 from facecctv.learn.data.aligned import Sight, see
 from facecctv.learn.data.attributes import (
     BINS,
     LabelledFaces,
     balanced,
     load_labelled,
+    load_labels,
     soft_ages,
     windows,
 )
-from facecctv.learn.data.detection import load_scenes
+from facecctv.learn.data.scenes import load_unpeopled
+from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.attributes import AttributesNet
-from facecctv.learn.recipes.detector import PEOPLED_SCENES
-from facecctv.learn.releasing import averaged
+from facecctv.learn.releasing import averaged, release_model
+from facecctv.models.card import Card
+from facecctv.models.session import Session
+from facecctv.vision.attributes import KEY, AttributeEstimator
 
 
 @dataclass(frozen=True)
@@ -160,9 +184,9 @@ def train(
     """
     torch.manual_seed(recipe.schedule.seed)
     faces = load_labelled(data / "portraits", "train")
-    scenes = load_scenes(data / "scenes", "train")
-    unpeopled = [one.image for one in scenes if one.name.split("_")[0] not in PEOPLED_SCENES]
-    faceless = windows(unpeopled, 3, np.random.default_rng(recipe.schedule.seed))
+    faceless = windows(
+        load_unpeopled(data / "scenes", "train"), 3, np.random.default_rng(recipe.schedule.seed)
+    )
     model = recipe.net.build()
     if start is not None:
         begin_with(model, start)
@@ -177,6 +201,70 @@ def train(
     )
 
 
+HALF_WEIGHTS_TOLERANCE = 1e-2
+"""Of the largest logit: weights are stored in half precision."""
+
+
+def export_attributes(run: Path, card: Card, net: AttributesNet) -> bytes:
+    """The ONNX file of the averaged weights, proved equal to the network, else ModelError."""
+    model = net.build()
+    model.load_state_dict(averaged(run))
+    exported = export(
+        model,
+        torch.rand(1, 3, 112, 112),
+        card=card,
+        inputs=["face"],
+        outputs=["age", "gender"],
+        dynamic={name: {0: "batch"} for name in ("face", "age", "gender")},
+    )
+    rng = np.random.default_rng(0)
+    examples = [[rng.random((n, 3, 112, 112), dtype=np.float32)] for n in (1, 8)]
+    check_parity(model, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
+    return exported
+
+
+def release(
+    run: Path, data: Path, folder: Path, net: AttributesNet, commit: str, *, mirror: bool = False
+) -> tuple[Card, AttributeReport]:
+    """Exports the run, calibrates and measures it and writes model, card and record.
+
+    All figures are crossed: each half of the validation faces is judged by what was fitted to the
+    other. The card's own scale is fitted to all of them. `mirror`: the product looks at each face
+    and its mirror image, in twice the time.
+    """
+    exported = export_attributes(run, attributes_card(mirror), net)
+    network = AttributeEstimator(Session(exported))
+    faces = load_labelled(data / "portraits", "val")
+    prior = Prior.of(*load_labels(data / "portraits", "train"))
+    seen = trials(network, faces.images, (*SIZES, *FAINT))
+    parts = crossed(seen, faces, prior)
+    found = gains(seen, faces, prior, parts)
+    least = least_size(found)
+    scale = fit_scale(seen, faces, prior, conditions=CONDITIONS)
+    odd = [
+        oddity(kind, trials(network, images, (FULL,))[0], scale, SURE)
+        for kind, images in oddities(faces, load_unpeopled(data / "scenes", "val"))
+    ]
+    told = report(
+        [answers(trial, faces, parts, least=least, sure=SURE) for trial in seen],
+        faces,
+        widest=scale.widest,
+        oddities=odd,
+        model=f"{NAME} 1",
+        data="portraits val",
+        calibration="each half by what was fitted to the other",
+    )
+    card = attributes_card(
+        mirror,
+        commit=commit,
+        metrics=measured(told),
+        thresholds=thresholds(told, found, least),
+        extra={KEY: scale.to_json(), "groups": group_table(told), "gains": gain_table(found)},
+    )
+    release_model(folder, exported, card)
+    return card, told
+
+
 if __name__ == "__main__":
     import argparse
 
@@ -184,5 +272,22 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/attributes"))
     parser.add_argument("--start", type=Path, metavar="RUN", help="of an embedder, for the trunk")
+    parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
+    parser.add_argument("--commit", default="", help="of the recipe, for the card")
+    parser.add_argument("--mirror", action="store_true", help="look at mirror images too")
+    parser.add_argument("--report", type=Path, help="also write all figures to this JSON file")
     arguments = parser.parse_args()
-    train(arguments.data, arguments.run, Recipe(), arguments.start, Console(width=120))
+    if arguments.release:
+        made, told = release(
+            arguments.run,
+            arguments.data,
+            arguments.release,
+            Recipe().net,
+            arguments.commit,
+            mirror=arguments.mirror,
+        )
+        if arguments.report:
+            write_atomic(arguments.report, (told.to_json() + "\n").encode())
+        print(made.model_dump_json(indent=1, exclude={"extra"}))
+    else:
+        train(arguments.data, arguments.run, Recipe(), arguments.start, Console(width=120))
