@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from facecctv.build import (
         colouriser,
         enhancer,
+        estimator,
         examine,
         face_colouriser,
         face_enhancer,
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from facecctv.pipeline import Pipeline
     from facecctv.settings import Settings
     from facecctv.types import (
+        Age,
+        Attributes,
         Body,
         Coloured,
         Crop,
         Drift,
         Enhanced,
         Face,
+        Gender,
         Image,
         Portrait,
         Pose,
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Age",
+    "Attributes",
     "Body",
     "Coloured",
     "ColouriseOptions",
@@ -52,6 +58,7 @@ __all__ = [
     "Enhanced",
     "Face",
     "FaceCCTVError",
+    "Gender",
     "Image",
     "Picture",
     "Pipeline",
@@ -63,6 +70,7 @@ __all__ = [
     "__version__",
     "colouriser",
     "enhancer",
+    "estimator",
     "examine",
     "face_colouriser",
     "face_enhancer",
@@ -82,6 +90,7 @@ _HOMES = {
     "Settings": "facecctv.settings",
     "colouriser": "facecctv.build",
     "enhancer": "facecctv.build",
+    "estimator": "facecctv.build",
     "examine": "facecctv.build",
     "face_colouriser": "facecctv.build",
     "face_enhancer": "facecctv.build",
@@ -91,8 +100,8 @@ _HOMES = {
     "read": "facecctv.image",
 } | dict.fromkeys(
     (
-        *("Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
-        *("Image", "Portrait", "Pose", "Quality", "Use"),
+        *("Age", "Attributes", "Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
+        *("Gender", "Image", "Portrait", "Pose", "Quality", "Use"),
     ),
     "facecctv.types",
 )

@@ -21,6 +21,7 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
+from facecctv.vision.attributes import AttributeEstimator
 from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
@@ -30,6 +31,7 @@ from facecctv.vision.recognise import Recogniser
 
 FACE_DETECTOR = "face-detector"
 FACE_EMBEDDER = "face-embedder"
+FACE_ATTRIBUTES = "face-attributes"
 COLOURISER = "colouriser"
 ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
 """Model by scale."""
@@ -163,6 +165,11 @@ def recogniser(
     return Recogniser(session(settings, model), mirror=mirror)
 
 
+def estimator(settings: Settings, model: str = FACE_ATTRIBUTES) -> AttributeEstimator:
+    """What estimates age and gender, or one of the user's own by path; read when first used."""
+    return AttributeEstimator(session(settings, model))
+
+
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Detector | single.SingleFaceDetector:
@@ -197,9 +204,16 @@ def examination(
     detect: Detector | single.SingleFaceDetector,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
 ) -> Pipeline:
     """The main job with stages that are there already."""
-    return Pipeline(detect=detect, assess=assess, enhance=enhance, colourise=colourise)
+    return Pipeline(
+        detect=detect,
+        assess=assess,
+        enhance=enhance,
+        colourise=colourise,
+        attributes=attributes,
+    )
 
 
 def load_pipeline(
@@ -209,15 +223,17 @@ def load_pipeline(
     model: str = FACE_DETECTOR,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
 ) -> Pipeline:
     """The main job for library users: ready for any number of pictures, from several threads.
 
     The environment is not read; hand in Settings for a folder of models of your own, a number of
     threads or a provider. The model is loaded with the first picture, which raises ModelError
-    where it cannot be used. `enhance` and `colourise` are stages that `face_enhancer` and
-    `face_colouriser` make; without them nothing is enhanced or coloured.
+    where it cannot be used. `enhance`, `colourise` and `attributes` are stages that
+    `face_enhancer`, `face_colouriser` and `estimator` make; without them nothing is enhanced or
+    coloured, and no age or gender estimated.
     """
-    return examination(detector(settings, options, model), enhance, colourise)
+    return examination(detector(settings, options, model), enhance, colourise, attributes)
 
 
 def examine(
@@ -244,7 +260,7 @@ class Workshop:
 
     detector: Model
     others: Mapping[str, Model] = field(default_factory=dict)
-    """By name: the enhancers, the colouriser and the recogniser, installed or not."""
+    """By name: enhancers, colouriser, recogniser and estimator, installed or not."""
 
     def during(self, check: Callable[[], None]) -> Workshop:
         """One over the same models that calls `check` before each run of a network.
@@ -312,6 +328,12 @@ class Workshop:
         _ = model.card
         return Recogniser(model, mirror=True)
 
+    def estimator(self) -> AttributeEstimator:
+        """As the function; ModelNotFound where there is none."""
+        model = self._other(FACE_ATTRIBUTES)
+        _ = model.card
+        return AttributeEstimator(model)
+
     def meter(self) -> DriftMeter | None:
         """What measures identity drift; None where the recogniser for it is not installed."""
         embedder = self.others.get(FACE_EMBEDDER)
@@ -341,5 +363,5 @@ class Workshop:
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
     """One that loads each model when it is first needed."""
-    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER)
+    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER, FACE_ATTRIBUTES)
     return Workshop(session(settings, model), {name: session(settings, name) for name in names})

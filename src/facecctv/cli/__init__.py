@@ -37,6 +37,10 @@ COMMANDS = {
         "Find every person in videos once, at their best.",
     ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
+    "attributes": (
+        "facecctv.cli.attributes:attributes",
+        "Estimate age and gender of every face, as others would perceive them.",
+    ),
     "embed": (
         "facecctv.cli.embed:embed",
         "Turn every face into an embedding: numbers that lie close together for one person.",

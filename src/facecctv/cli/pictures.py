@@ -10,7 +10,7 @@ from typing import Protocol
 from facecctv.cli.outputs import provenance
 from facecctv.draw import AMBER, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Decision, Image, Portrait, Quality
+from facecctv.types import Decision, GenderValue, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -61,6 +61,52 @@ def decision_words(decision: Decision | None, candidates: Sequence[_Candidate] |
         return ""
     names = ", ".join(one.name for one in candidates or ())
     return f"{DECISIONS[decision]}: {names}" if names else DECISIONS[decision]
+
+
+class _Years(Protocol):
+    """An age, as the pipeline or as JSON has it."""
+
+    @property
+    def low(self) -> int:
+        """First year of the interval."""
+
+    @property
+    def high(self) -> int:
+        """Last year of the interval."""
+
+
+class _Gender(Protocol):
+    """A gender, likewise."""
+
+    @property
+    def value(self) -> GenderValue:
+        """As it appears."""
+
+
+class Estimated(Protocol):
+    """What is estimated of a face: `types.Attributes`, and `schema.Face`."""
+
+    @property
+    def age(self) -> _Years | None:
+        """None where it was not asked for, or nothing can be said."""
+
+    @property
+    def gender(self) -> _Gender | None:
+        """Likewise."""
+
+
+TOO_LITTLE = "too little to tell age or gender"
+
+
+def attribute_words(found: Estimated) -> str:
+    """Age and gender in words: "25-38, probably female"."""
+    words = []
+    if found.age is not None:
+        words.append(f"{found.age.low}-{found.age.high}")
+    if found.gender is not None:
+        known = found.gender.value != "undetermined"
+        words.append(f"probably {found.gender.value}" if known else "gender undetermined")
+    return ", ".join(words) or TOO_LITTLE
 
 
 def annotated(image: Image, portraits: Sequence[Portrait]) -> Image:
@@ -114,5 +160,8 @@ def _cell(number: int, portrait: Portrait) -> Cell:
     if searched:
         told = f"{searched} (a person decides)"
         verdict += textwrap.wrap(told, _LINE, max_lines=3, placeholder=" …")
+    if portrait.attributes is not None:
+        told = f"Estimated: {attribute_words(portrait.attributes)}"
+        verdict += textwrap.wrap(told, _LINE, max_lines=2, placeholder=" …")
     title = f"{number}  {word.capitalize()}"
     return Cell(crop.image, title, (sizes, *verdict), GRADE_COLOURS.get(word, GREY))

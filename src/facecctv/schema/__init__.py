@@ -92,19 +92,30 @@ class Quality(_Model):
 
 
 class Age(_Model):
-    """Years: the interval holds the true age with `probability`."""
+    """Years, as they appear: the interval, ends included, holds the true age with `probability`."""
 
-    low: int
-    high: int
+    low: Annotated[int, Field(ge=0)]
+    high: Annotated[int, Field(ge=0)]
     estimate: Measure
     probability: Fraction
+
+    @classmethod
+    def of(cls, age: types.Age) -> Self:
+        """The same facts, rounded."""
+        return cls(low=age.low, high=age.high, estimate=age.estimate, probability=age.probability)
 
 
 class Gender(_Model):
     """As it appears in the picture; `undetermined` where the picture does not say."""
 
-    value: Literal["female", "male", "undetermined"]
+    value: types.GenderValue
     probability: Fraction
+    """That the value is right; of `undetermined`, that the likelier one would be."""
+
+    @classmethod
+    def of(cls, gender: types.Gender) -> Self:
+        """The same facts, rounded."""
+        return cls(value=gender.value, probability=gender.probability)
 
 
 class Drift(_Model):
@@ -240,6 +251,8 @@ class Face(_Model):
     colour: Colour | None = None
     age: Age | None = None
     gender: Gender | None = None
+    attributes: Literal["insufficient_quality"] | None = None
+    """In the place of age and gender where the pixels say nothing of either."""
     embedding: tuple[Component, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
     decision: types.Decision | None = None
@@ -260,6 +273,8 @@ class Face(_Model):
             found["enhancement"] = Enhancement.of(portrait.enhanced)
         if portrait.coloured is not None:
             found["colour"] = Colour.of_coloured(portrait.coloured)
+        if portrait.attributes is not None:
+            found |= _attributes(portrait.attributes)
         if portrait.embedding is not None:
             found["embedding"] = tuple(round(float(value), 6) for value in portrait.embedding)
         if portrait.candidates is not None:
@@ -267,6 +282,15 @@ class Face(_Model):
         if portrait.decision is not None:
             found["decision"] = portrait.decision
         return cls.of(portrait.face).model_copy(update=found)
+
+
+def _attributes(found: types.Attributes) -> dict[str, object]:
+    if found.verdict == "insufficient_quality":
+        return {"attributes": found.verdict}
+    return {
+        "age": None if found.age is None else Age.of(found.age),
+        "gender": None if found.gender is None else Gender.of(found.gender),
+    }
 
 
 class Body(_Model):

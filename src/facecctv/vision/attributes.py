@@ -141,6 +141,13 @@ class AttributeEstimator:
         """The model's own account of itself."""
         return self._session.card
 
+    def check(self) -> None:
+        """Loads the model; raises what any call would, where it cannot be used."""
+        self._side()
+        scale_of(self.card)
+        for name in (FACE_PX, GENDER):
+            self.card.threshold(name)
+
     def __call__(self, image: Image, faces: Sequence[Face]) -> list[Attributes]:
         """Of faces of an (H, W, 3) uint8 RGB picture, each made upright first, in one batch.
 
