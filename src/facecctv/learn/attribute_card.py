@@ -15,6 +15,7 @@ from facecctv.vision.attributes import FACE_PX, GENDER, TASK
 SURE = 0.75
 """Probability under which a gender stays undetermined: one in four wrong at the worst."""
 NAME = "face-attributes"
+RECIPE = "facecctv.learn.recipes.attributes"
 
 
 TRAINING_DATA = (
@@ -51,7 +52,7 @@ def attributes_card(mirror: bool, **facts: Any) -> Card:
         ),
         step="geometric",
         licence="Apache-2.0",
-        recipe="facecctv.learn.recipes.attributes",
+        recipe=RECIPE,
         training_data=TRAINING_DATA,
         extra=extra,
         **facts,

@@ -79,7 +79,10 @@ class Scale:
 
     def to_json(self) -> dict[str, object]:
         """For `Card.extra`."""
-        return asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
 
 
 _SCALE = TypeAdapter(Scale)
