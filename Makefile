@@ -9,11 +9,12 @@ DESKTOP := $(VENV)/.desktop
 WEB := $(VENV)/.web
 RESULTS := runs/demo
 SECONDS ?= 1800
+PAUSE ?= 0
 EXAMPLES ?= 100
 TLS := .venv-tls
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web app bundle run demo-clip test test-web test-window contract tls-check lint format bench serving soak clean
+.PHONY: help setup dev web app bundle run demo-clip test test-web test-window test-bundle test-large contract tls-check lint format bench serving soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +84,12 @@ test-web: dev web ## Check the web app: style, types, logic, and its pages in Ch
 test-window: dev $(DESKTOP) $(WEB) ## Work the desktop window on a screen in memory (needs Xvfb and xdotool)
 	@$(BIN)/python -m pytest -q -m window tests/desktop
 
+test-bundle: dev bundle ## Start the program that needs no Python, and try it
+	@FACECCTV_BUNDLE=$(CURDIR)/dist/facecctv $(BIN)/python -m pytest -q -m bundle tests/desktop/test_bundle.py
+
+test-large: dev ## Watch-lists of a million people: minutes, and some gigabytes of disk
+	@$(BIN)/python -m pytest -q -m large tests
+
 contract: dev ## Hold every route against OpenAPI with EXAMPLES (100) requests each
 	@FACECCTV_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_contract.py
 
@@ -111,8 +118,8 @@ bench: dev ## Measure speed and memory on this machine
 serving: dev ## Measure the server against the bare pipeline, and its slowest replies
 	@$(BIN)/python -m benchmarks.serving
 
-soak: dev ## Load a server with mixed requests for SECONDS (1800): memory and errors
-	@$(BIN)/python -m benchmarks.soak $(SECONDS)
+soak: dev ## Load a server with mixed requests for SECONDS (1800), PAUSE (0) between: memory, errors
+	@$(BIN)/python -m benchmarks.soak $(SECONDS) --pause $(PAUSE)
 
 clean: ## Remove what was built and downloaded into the checkout
 	@rm -rf $(VENV) $(TLS) build dist src/facecctv/web web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,23 +1,25 @@
 """A mixed load on a real server, for as long as asked: memory and errors over time.
 
-`python -m benchmarks.soak SECONDS` starts `facecctv serve` on a loopback port and sends pictures of
-all sizes, broken ones, slow ones and ones whose sender leaves. It prints a line each 30 seconds and
-ends with 1 if a reply was another than its picture calls for (or 429), or if memory grew by more
-than 5 % between the first third, in which caches and arenas fill, and the end. It ends within two
-minutes of its time.
+`python -m benchmarks.soak SECONDS [--pause SECONDS]` starts `facecctv serve` on a loopback port and
+sends pictures of all sizes, broken ones, slow ones and ones whose sender leaves, to be looked at
+mostly, compared, enhanced and coloured now and then. It prints a line each 30 seconds and ends with
+1 if a reply was another than its picture calls for (or 429), or if memory grew by more than 5 %
+between the first third, in which caches and arenas fill, and the end. It ends when the last reply
+that was asked for in its time is there.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -31,25 +33,55 @@ CLIENTS = 6
 
 
 @dataclass(frozen=True)
-class File:
-    """What is sent, and the status that it calls for."""
+class Ask:
+    """A request: the pictures it sends, by field, and the status it calls for."""
 
-    data: bytes
+    path: str
+    pictures: dict[str, bytes]
     status: int
 
 
-def files() -> list[File]:
-    """Small to large pictures, and some that are none."""
-    scene = demo_scene().image
-    height, width = scene.shape[:2]
-    sizes = [(160, 120), (640, 480), (width, height), (2 * width, 2 * height)]
-    made = [encode(resize(scene, w, h), "jpeg") for w, h in sizes]
-    return [
-        *(File(data, 200) for data in made),
-        File(made[1][: len(made[1]) // 2], 422),
-        File(b"not a picture", 415),
-        File(made[0] + made[0], 200),
-    ]
+class Menu:
+    """What clients choose from: looking mostly, now and then making, comparing, asking."""
+
+    def __init__(self) -> None:
+        scene = demo_scene().image
+        height, width = scene.shape[:2]
+        sizes = [(160, 120), (640, 480), (width, height), (2 * width, 2 * height)]
+        made = [encode(resize(scene, w, h), "jpeg") for w, h in sizes]
+        broken = [(made[1][: len(made[1]) // 2], 422), (b"not a picture", 415)]
+        self._seen = [*((data, 200) for data in made), *broken, (made[0] + made[0], 200)]
+        # Making costs some seconds for each hundred thousand pixels, so that pictures are small.
+        self._made = [(made[0], 200), (encode(resize(scene, 320, 240), "jpeg"), 200), *broken]
+        self._pair = made[1]
+
+    def choose(self, dice: random.Random) -> Ask:
+        """One request."""
+        (way,) = dice.choices(list(SHARES), list(SHARES.values()))
+        return self.of(way, dice)
+
+    def of(self, way: str, dice: random.Random) -> Ask:
+        """One of this path."""
+        if way == "/v1/limits":
+            return Ask(way, {}, 200)
+        if way.startswith("/v1/compare"):
+            other, status = dice.choice([(self._pair, 200), (b"not a picture", 415)])
+            return Ask(way, {"a": self._pair, "b": other}, status)
+        making = way.startswith(("/v1/enhance", "/v1/colourise"))
+        data, status = dice.choice(self._made if making else self._seen)
+        return Ask(way, {"file": data}, status)
+
+
+SHARES = {
+    "/v1/detect": 22,
+    "/v1/examine?crops=true": 22,
+    "/task/face-detection": 22,
+    "/v1/limits": 22,
+    "/v1/compare?largest=true": 6,
+    "/v1/enhance?drift=true": 3,
+    "/v1/colourise?force=true": 3,
+}
+"""Of requests, in per cent."""
 
 
 @dataclass
@@ -82,39 +114,45 @@ async def drip(data: bytes) -> AsyncIterator[bytes]:
     yield b"\r\n--X--\r\n"
 
 
-async def client(url: str, end: float, tally: Tally, seed: int) -> None:
-    """Sends one request after the other until the end."""
-    dice = random.Random(seed)
-    choice = files()
-    async with httpx.AsyncClient(base_url=url, timeout=120) as session:
+async def client(url: str, end: float, tally: Tally, seed: int, pause: float) -> None:
+    """Sends one request after the other until the end, thinking `pause` seconds on average."""
+    dice, menu = random.Random(seed), Menu()
+    async with httpx.AsyncClient(base_url=url, timeout=600) as session:
         while time.monotonic() < end:
-            file, way = dice.choice(choice), dice.random()
-            path = dice.choice(
-                ["/v1/detect", "/v1/examine?crops=true", "/task/face-detection", "/v1/limits"]
-            )
-            if path == "/v1/limits":
-                reply, expected = await session.get(path), 200
-            elif way < 0.05:
-                headers = {"content-type": "multipart/form-data; boundary=X"}
-                reply = await session.post(path, content=drip(file.data), headers=headers)
-                expected = file.status
-            elif way < 0.1:
-                await leave(session, path, file)
-                tally.seen["left"] += 1
-                continue
+            ask, way = menu.choose(dice), dice.random()
+            if list(ask.pictures) == ["file"] and way < 0.1:
+                reply = await (_slowly if way < 0.05 else leave)(session, ask)
             else:
-                reply = await session.post(path, files={"file": ("a.jpg", file.data)})
-                expected = file.status
-            tally.take(path, reply.status_code, expected)
-            if reply.status_code == 429:
-                await asyncio.sleep(float(reply.headers["retry-after"]))
+                reply = await _send(session, ask)
+            if reply is None:
+                tally.seen["left"] += 1
+            else:
+                tally.take(ask.path, reply.status_code, ask.status)
+                if reply.status_code == 429:
+                    await asyncio.sleep(float(reply.headers["retry-after"]))
+            if pause:
+                await asyncio.sleep(dice.expovariate(1 / pause))
 
 
-async def leave(session: httpx.AsyncClient, path: str, file: File) -> None:
+async def _send(session: httpx.AsyncClient, ask: Ask, **more: Any) -> httpx.Response:
+    if not ask.pictures:
+        return await session.get(ask.path, **more)
+    files = {name: (f"{name}.jpg", data) for name, data in ask.pictures.items()}
+    return await session.post(ask.path, files=files, **more)
+
+
+async def _slowly(session: httpx.AsyncClient, ask: Ask) -> httpx.Response:
+    headers = {"content-type": "multipart/form-data; boundary=X"}
+    return await session.post(ask.path, content=drip(ask.pictures["file"]), headers=headers)
+
+
+async def leave(session: httpx.AsyncClient, ask: Ask) -> httpx.Response | None:
     """Sends a picture and does not stay for the reply, unless that comes at once."""
-    soon = httpx.Timeout(120, read=0.1)
-    with contextlib.suppress(httpx.ReadTimeout):
-        await session.post(path, files={"file": ("a.jpg", file.data)}, timeout=soon)
+    soon = httpx.Timeout(600, read=0.1)
+    try:
+        return await _send(session, ask, timeout=soon)
+    except httpx.ReadTimeout:
+        return None
 
 
 async def watch(process: int, end: float, tally: Tally) -> list[int]:
@@ -128,19 +166,38 @@ async def watch(process: int, end: float, tally: Tally) -> list[int]:
     return sizes
 
 
-async def load(url: str, process: int, seconds: float) -> tuple[Tally, list[int]]:
+async def warm(url: str) -> None:
+    """Each path once: what a model needs for ever is no growth."""
+    async with httpx.AsyncClient(base_url=url, timeout=600) as session:
+        for way in SHARES:
+            await _send(session, Menu().of(way, random.Random(0)))
+
+
+async def load(url: str, process: int, seconds: float, pause: float) -> tuple[Tally, list[int]]:
     """All clients at once."""
+    await warm(url)
     tally = Tally(Counter(), Counter())
     end = time.monotonic() + seconds
-    clients = [client(url, end, tally, seed) for seed in range(CLIENTS)]
+    clients = [client(url, end, tally, seed, pause) for seed in range(CLIENTS)]
     sizes, *_ = await asyncio.gather(watch(process, end, tally), *clients)
     return tally, sizes
 
 
-def main(seconds: float) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soak", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("seconds", type=float, nargs="?", default=1800.0, help="default: 1800")
+    parser.add_argument(
+        "--pause", type=float, default=0.0, metavar="SECONDS",
+        help="mean time that a client thinks between two requests, for a machine that is busy "
+        "with something else (default: none)",
+    )  # fmt: skip
+    given = parser.parse_args(arguments)
     with serving() as (port, process):
-        tally, sizes = asyncio.run(load(f"http://127.0.0.1:{port}", process, seconds))
+        url = f"http://127.0.0.1:{port}"
+        tally, sizes = asyncio.run(load(url, process, given.seconds, given.pause))
     settled = max(sizes[: max(1, len(sizes) // 3)])
     growth = sizes[-1] / settled
     seen = dict(sorted(tally.seen.items()))
@@ -151,4 +208,4 @@ def main(seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1800))
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
     python -m benchmarks.teaching --data DATA --out runs/teaching vgg16
     python -m benchmarks.teaching --data DATA --out runs/teaching single
-    python -m benchmarks.teaching --data DATA --out runs/teaching pairs|contrastive|triplet
+    python -m benchmarks.teaching --data DATA --out runs/teaching pairs|contrastive|triplet|shipped
 
 DATA holds the folders identities, person and scenes of the private training data. Every part takes
 a few minutes on two cores, may be interrupted, and goes on when started again. Each prints its
@@ -32,6 +32,7 @@ from facecctv.learn.outcomes import single_outcome
 from facecctv.learn.recipes.siamese import SiameseRecipe
 from facecctv.learn.recipes.single_face import SingleFaceRecipe, load
 from facecctv.learn.teaching import teach_siamese, teach_single
+from facecctv.models.store import Store
 from facecctv.settings import Settings
 from facecctv.vision.detect import DetectOptions
 
@@ -57,6 +58,12 @@ WHO_BY_LOSS = {
     "pairs": replace(WHO, loss="pairs"),
     "contrastive": replace(WHO, loss="contrastive"),
     "triplet": replace(WHO, loss="triplet", per_person=4),
+    "shipped": SiameseRecipe(
+        net=EmbedderNet("shipped", size=112, embedding=128),
+        loss="triplet",
+        training=Training(epochs=4, batch=16, learning_rate=1e-4, frozen_epochs=1, threads=2),
+        weights=str(Store().load(build.FACE_EMBEDDER).path),
+    ),
 }
 
 

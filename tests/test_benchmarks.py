@@ -120,5 +120,5 @@ def test_the_soak_ends_in_time_and_well(module, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     soak = module("soak")
     monkeypatch.setattr(soak, "GROWTH", 100)  # in a second nothing has settled
-    assert soak.main(1) == 0
+    assert soak.main(["1", "--pause", "0.01"]) == 0
     assert "wrong" not in capsys.readouterr().out

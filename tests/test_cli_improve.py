@@ -137,6 +137,24 @@ class TestEnhance:
         # Once a recogniser is shipped with the package it is found there.
         assert all(face["enhancement"]["drift"]["verdict"] in ("unknown", "kept") for face in faces)
 
+    @pytest.mark.parametrize(
+        ("facts", "why"),
+        [
+            ({"thresholds": {}, "extra": {}}, "has no threshold identity-drift"),
+            ({"extra": {"crop": "box"}}, "takes no aligned faces"),
+        ],
+    )
+    def test_a_recogniser_of_ones_own_that_cannot_judge_stops_nothing(
+        self, models, examine, facts, why
+    ):
+        (models / "face-embedder.onnx").write_bytes(mean_embedder(**facts))
+        status, out, _ = examine("--json")
+        drifts = [face["enhancement"]["drift"] for face in json.loads(out)["faces"]]
+        assert status == 0
+        assert [drift["verdict"] for drift in drifts] == ["unknown", "unknown"]
+        assert all(why in drift["reason"] for drift in drifts)
+        assert why in metadata("a/enhanced/face-01.png")["Drift"]
+
     def test_another_run_replaces_its_own_results(self, examine):
         examine("--colourise", "on")
         examine("--enhance", "off")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from facecctv import cli
@@ -110,6 +111,27 @@ class TestVerify:
         status, out, _ = run("verify", "ann.png", "both.png", "--largest")
         assert status == 0
         assert out
+
+    def test_several_sights_of_each(self, run):
+        more = ("--more-a", "ann2.png", "--more-b", "bob.png")
+        status, out, err = run("verify", "ann.png", "cid.png", *more, "--json")
+        found = json.loads(out)
+        assert (status, err) == (0, "")
+        assert [one["source"] for one in found["more_a"]] == ["ann2.png"]
+        assert [one["source"] for one in found["more_b"]] == ["bob.png"]
+        names = ("ann.png", "ann2.png", "cid.png", "bob.png")
+        rows = [json.loads(line) for line in run("embed", *names, "--json")[1].splitlines()]
+        faces = [row["faces"][0] for row in rows]
+        weighed = [np.multiply(one["embedding"], one["quality"]["score"]) for one in faces]
+        first, second = weighed[0] + weighed[1], weighed[2] + weighed[3]
+        cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+        assert found["similarity"] == pytest.approx(cosine, abs=2e-3)
+        assert "16, 16 and 16, 16 px high" in run("verify", "ann.png", "cid.png", *more)[1]
+
+    def test_a_sight_that_is_none_is_named(self, run):
+        status, out, err = run("verify", "ann.png", "bob.png", "--more-b", "none.png")
+        assert (status, out) == (1, "")
+        assert "none.png: no face was found" in err
 
     def test_a_face_below_what_was_calibrated_is_insufficient(self, run, place):
         bigger = {**CALIBRATION.to_json(), "knots": [20.0, 48.0]}
@@ -223,6 +245,13 @@ class TestWatchlist:
         assert run(*more)[0] == 0
         found = json.loads(run("watchlist", "list", "people.fwl", "--json", detects=False)[1])
         assert (found["templates"], found["pictures"]) == (2, 1)
+
+    def test_sights_of_one_moment_make_one_template(self, run, enrolled):
+        command = ("watchlist", "add", "people.fwl", "Bob", "bob.png", "cid.png", "--together")
+        status, out, _ = run(*command, "--expires", "2999-01-01")
+        assert (status, out) == (0, "Bob: 2 pictures in one template, 16, 16 px high\n")
+        rows = run("watchlist", "list", "people.fwl", "--json", detects=False)[1].splitlines()
+        assert [json.loads(row)["templates"] for row in rows] == [1, 1]
 
     def test_a_list_is_exported_emptied_and_imported(self, run, enrolled, place):
         assert run("watchlist", "export", "people.fwl", "-o", "out.jsonl", detects=False)[0] == 0

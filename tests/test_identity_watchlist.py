@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from facecctv.errors import (
     EntryError,
@@ -25,7 +27,7 @@ from facecctv.errors import (
     WrongKey,
 )
 from facecctv.identity import exchange
-from facecctv.identity.entries import Person, Template, check_embedding
+from facecctv.identity.entries import Person, Template, check_embedding, together
 from facecctv.identity.sealing import Secret, new_key_file
 from facecctv.identity.vault import Vault
 from facecctv.identity.watchlist import Watchlist
@@ -143,6 +145,45 @@ def test_an_entry_that_cannot_be_is_refused_before_anything_is_written(path):
             people.gallery().search(vector(1, size=4))
 
 
+def test_sights_together_are_their_mean_by_quality():
+    good = template(0, embedding=[1, 0], face_px=60.0, quality=0.6)
+    bad = template(0, embedding=[0, 1], face_px=20.0, quality=0.2, source="cd" * 32, picture=b"x")
+    found = together([bad, good])
+    assert found.embedding == pytest.approx(np.array([3, 1]) / 10**0.5)
+    assert (found.face_px, found.quality) == pytest.approx((50, 0.5))
+    assert (found.source, found.picture) == (SOURCE, None)
+    assert together([bad]) is bad
+
+
+def test_sights_of_no_quality_have_a_mean_too():
+    pair = [template(0, embedding=side, quality=0.0) for side in ([1, 0], [0, 1])]
+    assert together(pair).embedding == pytest.approx(np.full(2, 0.5**0.5))
+
+
+@pytest.mark.parametrize(
+    ("sights", "message"),
+    [([], "at least one"), ([[1, 0], [-1, 0]], "nothing in common"), ([[1], [1, 0]], "lengths")],
+)
+def test_sights_that_have_no_mean(sights, message):
+    with pytest.raises(EntryError, match=message):
+        together([template(0, embedding=side) for side in sights])
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.floats(0, 1)), min_size=1, max_size=9))
+def test_a_mean_is_of_unit_length_and_no_better_than_its_best_sight(sights):
+    parts = [template(0, embedding=_near(seed), quality=q, face_px=9 + seed) for seed, q in sights]
+    found = together(parts)
+    assert np.linalg.norm(found.embedding) == pytest.approx(1, abs=1e-5)
+    assert found.quality <= max(one.quality for one in parts) + 1e-9
+    assert min(one.face_px for one in parts) - 1e-6 <= found.face_px
+    assert found.face_px <= max(one.face_px for one in parts) + 1e-6
+
+
+def _near(seed: int) -> np.ndarray:
+    values = np.eye(8)[0] + 0.3 * vector(seed)
+    return values / np.linalg.norm(values)
+
+
 @pytest.mark.parametrize("changes", [{"name": " "}, {"owner": ""}, {"name": "a\0b"},
                                      {"note": "x" * 2001}, {"purpose": "\n"}])  # fmt: skip
 def test_a_person_has_printable_facts(changes):
@@ -233,6 +274,35 @@ def test_a_second_writer_waits_and_is_told(path):
             second.add(person("Ann"), [template(1)])
         second.add(person("Ann"), [template(1)])
         assert len(first.entries()) == 1
+
+
+HOLD = """
+import sys, pathlib
+from tests.test_identity_watchlist import opened
+with opened(pathlib.Path(sys.argv[1])) as people, people._vault.writing():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_process_that_holds_the_file_is_waited_for_and_named(path):
+    root = Path(__file__).parent.parent
+    places = os.pathsep.join([str(root), str(root / "src")])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": places},
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        with opened(path, wait=0.05) as people:
+            with pytest.raises(WatchlistBusy, match="another process"):
+                people.add(person("Ann"), [template(1)])
+            assert people.entries() == []  # readers do not wait
+            process.stdin.close()
+            process.wait()
+            people.add(person("Ann"), [template(1)])
+            assert len(people.gallery()) == 1
 
 
 def test_readers_read_while_one_writes(path):

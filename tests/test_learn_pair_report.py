@@ -16,9 +16,11 @@ from facecctv.learn.pair_report import (
     PairScores,
     compare_pairs,
     crossed_rates,
+    people_of,
     read_pairs,
     report,
 )
+from facecctv.learn.stated import RATES, halves
 from facecctv.types import Face, Portrait, Pose, Quality
 from tests.patterned import embedder, portrait
 
@@ -29,7 +31,10 @@ def scores(count: int, seed: int = 0) -> PairScores:
     same = random.random(count) < 0.3
     found = np.where(same, random.normal(0.6, 0.12, count), random.normal(0.05, 0.1, count))
     quality = random.uniform(0.1, 0.9, count)
-    return PairScores(np.clip(found, -1, 1), same, px, quality, ())
+    first = random.integers(0, 400, count)
+    second = np.where(same, first, (first + random.integers(1, 400, count)) % 400)
+    people = np.stack([first, second], axis=1)
+    return PairScores(np.clip(found, -1, 1), same, px, quality, people, ())
 
 
 def test_no_rows_are_no_pairs(tmp_path):
@@ -89,6 +94,7 @@ def test_pairs_are_compared_by_the_worse_face_and_unusable_ones_left_out():
     assert found.same.tolist() == [True, False]
     assert found.face_px.tolist() == [20, 60]
     assert found.quality.tolist() == [0.2, 0.8]
+    assert found.people.tolist() == [[0, 0], [0, 1]]
     assert found.skipped == (("empty", "no face was found in it"),)
     assert told[-1] == (4, 4)
 
@@ -110,18 +116,50 @@ def test_the_report_by_size():
     for band in (everything, *bands):
         for stated in ("0.03", "0.01"):
             assert float(stated) / 2 < band.measured[stated] < float(stated) * 2
+        assert 0.4 < band.judged / band.different < 0.6  # strangers of one half each
+    assert (found.people, found.unjudged) == (400, None)
+    assert [one.stated for one in everything.stated] == list(RATES)
+    assert everything.stated[2].passed == round(everything.measured["0.01"] * everything.judged)
 
 
-def test_too_few_pairs_state_nothing():
+def test_no_pair_is_judged_by_a_calibration_that_knew_its_people():
+    """One half of the people resemble each other more: those fitted to it would state less."""
+    given = scores(30_000)
+    half = halves(np.arange(400))
+    inside = (half[given.people] == 1).all(axis=1) & ~given.same
+    given.similarity[inside] = np.clip(given.similarity[inside] + 0.1, -1, 1)
+    stated = crossed_rates(given)
+    across = half[given.people[:, 0]] != half[given.people[:, 1]]
+    assert np.isnan(stated[across]).all()
+    assert np.isfinite(stated[~across]).all()
+    alike = inside & np.isfinite(stated)
+    assert (stated[alike] <= 0.01).mean() > 0.03
+    others = ~inside & ~given.same & np.isfinite(stated)
+    assert (stated[others] <= 0.01).mean() < 0.003
+
+
+def test_pictures_are_joined_to_people():
+    assert people_of([]).shape == (0, 2)
+    pairs = [("a", "b", True), ("c", "d", True), ("b", "c", True), ("a", "e", False)]
+    found = people_of([Pair(*one) for one in [*pairs, ("f", "d", False)]])
+    assert found.tolist() == [[0, 0], [0, 0], [0, 0], [0, 1], [2, 0]]
+
+
+def test_too_few_people_state_nothing_and_say_so():
     given = scores(100)
-    assert np.isnan(crossed_rates(given)).all()
-    assert report(given, "tiny 1").bands[0].measured["0.01"] is None
-    assert report(given, "tiny 1").bands[0].eer is not None
+    with pytest.raises(InputError, match="too few pairs"):
+        crossed_rates(given)
+    found = report(given, "tiny 1")
+    assert found.unjudged.startswith("in halves of the 145 people: too few pairs")
+    assert found.bands[0].measured["0.01"] is None
+    assert (found.bands[0].stated, found.bands[0].judged) == ((), 0)
+    assert found.bands[0].eer is not None
 
 
 def test_plots_are_drawn():
     given = scores(3_000)
     plots = pair_plots.all_plots(given, report(given, "tiny 1"))
+    assert set(pair_plots.stated_and_measured({})) == {"png", "svg"}
     assert set(plots) == {"det", "roc", "similarities", "calibration"}
     for files in plots.values():
         assert files["png"].startswith(b"\x89PNG")
@@ -141,7 +179,8 @@ def test_the_command_writes_table_plots_and_calibration(tmp_path, monkeypatch, r
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
     command = ["evaluate", "recogniser", "pairs.csv", "--model", red_model]
     assert cli.main([*command, "-o", "out", "--calibrate", "c.json"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "not measured: in halves of the 24 people: too few pairs" in err
     assert out.startswith("face-embedder 1.0\n\nworse face")
     assert "12-16 px" not in out
     assert "16-24 px      48        276" in out

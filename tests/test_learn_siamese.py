@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
 import cv2
+import torch
 
+import facecctv
 from facecctv.errors import InputError, ModelError, SettingError
 from facecctv.learn.data.dataset import Labelled, Pictures
 from facecctv.learn.data.persons import (
@@ -17,15 +21,19 @@ from facecctv.learn.data.persons import (
     known,
 )
 from facecctv.learn.fitting import Training
+from facecctv.learn.nets import embedder as face_embedder
+from facecctv.learn.nets.folded import load_in_order
 from facecctv.learn.nets.siamese import EmbedderNet
 from facecctv.learn.outcomes import pair_outcome
 from facecctv.learn.recipes import siamese
 from facecctv.learn.taught import compare_pictures, pairs_of
+from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.vision.compare import Comparison, comparison_of, crop_of
 from tests.tiny_models import a_card
 
 SIZE = 32
+SHIPPED = Path(facecctv.__file__).parent / "models/shipped/face-embedder.onnx"
 
 
 def people(count=6, each=6, seed=0):
@@ -71,8 +79,6 @@ def test_batches_of_pairs_and_of_people():
 
 
 def item(person, path="a.png", **facts):
-    from pathlib import Path
-
     return Labelled(Path(path), 10, 10, identity=person, **facts)
 
 
@@ -141,6 +147,50 @@ def test_each_loss_learns_and_its_export_judges_alike(tmp_path, settings):
     verdict = compare_pictures(exported, others.pictures[0], others.pictures[0], lambda image: [])
     assert verdict.similarity == pytest.approx(comparison_of(card)(vectors[:1], vectors[:1])[0])
     assert verdict.threshold == pytest.approx(outcome.threshold)
+
+
+def shipped_recipe(loss="contrastive", **changes):
+    training = Training(epochs=1, batch=2, learning_rate=1e-5, frozen_epochs=0, threads=1)
+    net = EmbedderNet("shipped", 112, 128)
+    return recipe(loss, net=net, weights=str(SHIPPED), samples=4, training=training, **changes)
+
+
+def test_the_shipped_embedder_comes_back_exactly_and_stays_itself_while_taught(tmp_path):
+    faces = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.float32)
+    model = EmbedderNet("shipped").build(str(SHIPPED))
+    wanted = Session(SHIPPED.read_bytes()).run(faces.transpose(0, 3, 1, 2) / np.float32(255))[0]
+    for training in (False, True):
+        found = model(torch.from_numpy(faces), training=training).detach().numpy()
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_shipped_embedder_is_taught_further(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 112, 112, 3)).astype(np.uint8)
+    names = tuple(f"{n}.png" for n in range(12))
+    data = People(pictures, np.arange(12) // 3, names)
+    settings = shipped_recipe(val_pairs=20)
+    siamese.train(siamese.Split(data, data, "aligned"), tmp_path, settings)
+    model = siamese.trained(tmp_path, settings)
+    outcome = siamese.judge(model, settings, data)
+    card = siamese.embedder_card("mine", settings, model, outcome, "aligned", "generated")
+    assert card.training_data[:-1] == Card.from_model(SHIPPED.read_bytes()).training_data
+    exported = Session(siamese.export_embedder(model, card))
+    first = Session(SHIPPED.read_bytes())
+    moved = exported.run(pictures.astype(np.float32))[0]
+    before = first.run(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255)[0]
+    assert 1e-4 < np.abs(moved - before).max() < 0.2
+
+
+def test_a_start_that_does_not_fit(tmp_path):
+    with pytest.raises(SettingError, match="takes 112 px and gives 128 numbers, not 64 px"):
+        EmbedderNet("shipped", 64).build(str(SHIPPED))
+    with pytest.raises(ModelError, match="no face-embedder"):
+        EmbedderNet("shipped").build(str(SHIPPED.with_name("face-detector.onnx")))
+    with pytest.raises(InputError, match="No such file"):
+        EmbedderNet("shipped").build(str(tmp_path / "none.onnx"))
+    small = face_embedder.EmbedderNet(blocks=(1, 1, 1)).build()
+    with pytest.raises(ModelError, match="layers with weights"):
+        load_in_order(small, SHIPPED.read_bytes())
 
 
 def test_figures_of_pairs():

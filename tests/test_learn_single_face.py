@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import cv2
 import keras
 
-from facecctv.errors import InputError, ModelError, ModelNotFound, SettingError
+from facecctv.errors import InputError, ModelError, SettingError
 from facecctv.learn.data.dataset import Labelled, Pictures
 from facecctv.learn.data.single import (
     PlainSource,
@@ -48,11 +48,11 @@ def scenes(count, seed=0):
     return SingleFaces(np.stack([m[0] for m in made]), np.stack([m[1] for m in made]), names)
 
 
-def test_unknown_trunks_and_ones_that_do_not_exist_yet():
+def test_unknown_trunks_and_one_of_another_kind():
     assert {"VGG16", "ResNet50", "MobileNetV2"} <= set(backbone_names())
     with pytest.raises(SettingError, match="no trunk 'VGG17'"):
         build_backbone("VGG17", 64)
-    with pytest.raises(ModelNotFound, match="ResNet50"):
+    with pytest.raises(SettingError, match="for recognisers only"):
         build_backbone("shipped", 64)
     with pytest.raises(SettingError, match="cannot take pictures of 16 px"):
         build_backbone("VGG16", 16)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facecctv.errors import ModelError
 from facecctv.geometry import crop
 from facecctv.image import resize
 from facecctv.models.session import Session
@@ -58,12 +57,14 @@ class TestVerdicts:
         found = meter()([part], [enlarged(part)])[0]
         assert found.verdict == verdict
         assert (found.similarity is None) == (verdict == "unknown")
+        assert found.reason == ("lower than 24 px" if verdict == "unknown" else "")
 
     def test_points_that_say_nothing_are_unknown(self):
         part = crop(scene(), face_at(60, 60, 80, [[0.5, 0.5]] * 5))
         good = crop(scene(), face_at(60, 60, 80))
         found = meter()([part, good], [enlarged(part), enlarged(good)])
         assert [drift.verdict for drift in found] == ["unknown", "kept"]
+        assert found[0].reason == "its landmarks determine no upright face"
 
     def test_crops_at_the_edge(self):
         part = crop(scene(), face_at(-20, -30, 90))
@@ -74,19 +75,37 @@ class TestVerdicts:
 class TestCards:
     @pytest.mark.parametrize(
         ("facts", "says"),
-        [({"thresholds": {}}, "no threshold"), ({"extra": {}}, "names no least_face_px")],
+        [
+            ({"thresholds": {}}, "the card of face-embedder has no threshold identity-drift"),
+            ({"extra": {}}, "the card of face-embedder names no least_face_px"),
+            ({"extra": {"least_face_px": "small"}}, "names no least_face_px"),
+            ({"extra": {"crop": "box", "least_face_px": 8}}, "takes no aligned faces"),
+            ({"task": "face-detector"}, "takes no aligned faces"),
+        ],
     )
-    def test_facts_that_are_missing(self, facts, says):
+    def test_a_recogniser_that_cannot_judge_leaves_it_unknown(self, facts, says):
         part = crop(scene(), face_at(60, 60, 80))
-        with pytest.raises(ModelError, match=says):
-            meter(**facts)([part], [enlarged(part)])
+        (found,) = meter(**facts)([part], [enlarged(part)])
+        assert found.verdict == "unknown"
+        assert says in found.reason
+        assert meter(**facts)([], []) == []
+
+    def test_a_recogniser_of_another_size(self):
+        part = crop(scene(), face_at(60, 60, 80))
+        small = meter(side=56)
+        assert small([part], [enlarged(part)])[0].verdict == "kept"
 
     def test_as_many_as_crops(self):
         with pytest.raises(ValueError):
             meter()([crop(scene(), face_at(60, 60, 80))], [])
 
     @pytest.mark.parametrize(
-        "facts", [{"verdict": "unknown", "similarity": 1.0}, {"verdict": "kept"}]
+        "facts",
+        [
+            {"verdict": "unknown", "similarity": 1.0},
+            {"verdict": "kept"},
+            {"verdict": "kept", "similarity": 1.0, "reason": "because"},
+        ],
     )
     def test_unknown_has_no_figure(self, facts):
         with pytest.raises(ValueError):

@@ -90,8 +90,10 @@ def constant_colouriser(a: float = 20.0, b: float = 10.0, **changes: object) -> 
     return _model([node], constants, ["n", 1, None, None], ["n", 2, None, None], card)
 
 
-def mean_embedder(limit: float = 0.9, least: float = 24, **changes: object) -> bytes:
-    """The mean of each 28 x 28 cell of the red channel about middle grey: 16 values, unit length.
+def mean_embedder(
+    limit: float = 0.9, least: float = 24, side: int = 112, **changes: object
+) -> bytes:
+    """The mean of each of 4 x 4 cells of the red channel about middle grey: unit length.
 
     Pictures whose coarse light and dark agree are alike; an inverted one is the opposite.
     """
@@ -103,7 +105,11 @@ def mean_embedder(limit: float = 0.9, least: float = 24, **changes: object) -> b
     nodes = [
         helper.make_node("Conv", ["x", "red"], ["channel"]),
         helper.make_node(
-            "AveragePool", ["channel"], ["cells"], kernel_shape=[28, 28], strides=[28, 28]
+            "AveragePool",
+            ["channel"],
+            ["cells"],
+            kernel_shape=[side // 4] * 2,
+            strides=[side // 4] * 2,
         ),
         helper.make_node("Sub", ["cells", "half"], ["about"]),
         helper.make_node("Reshape", ["about", "flat"], ["rows"]),
@@ -113,7 +119,7 @@ def mean_embedder(limit: float = 0.9, least: float = 24, **changes: object) -> b
         "name": "face-embedder",
         "task": "face-embedder",
         "step": "geometric",
-        "input": ModelInput(size=(112, 112)),
+        "input": ModelInput(size=(side, side)),
         "outputs": (ModelOutput(name="y", meaning="embedding"),),
         "thresholds": {
             "identity-drift": Threshold(value=limit, at="1 % of faces, made by hand"),
@@ -121,4 +127,4 @@ def mean_embedder(limit: float = 0.9, least: float = 24, **changes: object) -> b
         "extra": {"least_face_px": least},
     }
     card = a_card(**(facts | changes))
-    return _model(nodes, constants, ["n", 3, 112, 112], ["n", 16], card)
+    return _model(nodes, constants, ["n", 3, side, side], ["n", 16], card)

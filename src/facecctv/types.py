@@ -189,10 +189,14 @@ class Drift:
     """Least similarity of a kept face."""
     at: str = ""
     """The error rate that the limit was set at, in words."""
+    reason: str = ""
+    """Why it is unknown, in words."""
 
     def __post_init__(self) -> None:
         if (self.verdict == "unknown") != (self.similarity is None):
             raise ValueError("a drift is unknown if and only if there is no similarity")
+        if self.reason and self.verdict != "unknown":
+            raise ValueError("only an unknown drift has a reason")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The whole app, as processes; its browser is a script that writes down where it is sent."""
 
 import http.cookiejar
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from facecctv.identity.sealing import new_key_file
+from facecctv.identity.watchlist import Watchlist
+from tests.patterned import embedder
+from tests.red_detector import red_detector
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and the browser script are POSIX")
 
@@ -180,6 +186,44 @@ def test_without_the_web_app_it_says_how_to_build_it(start, web):
     assert process.returncode == 1
     assert len(err.splitlines()) == 1
     assert "'make app'" in err
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Options for a list of nobody, and the environment with the models that it wants."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "face-detector.onnx").write_bytes(red_detector())
+    embedder(models)
+    key, file = tmp_path / "key", tmp_path / "people.fwl"
+    about = {"purpose": "theft", "owner": "J. Doe", "embedder": "face-embedder 1.0", "size": 16}
+    Watchlist.create(file, new_key_file(key), **about)
+    return ["--watchlist", str(file), "--key-file", str(key)], {"FACECCTV_MODELS": str(models)}
+
+
+def test_with_a_watch_list_its_pages_can_search(start, visits, listed):
+    options, environment = listed
+    process = start("--browser", *options, **environment)
+    [entrance] = visits(1)
+    home = entrance.partition("/desktop")[0]
+    user = visitor()
+    assert status(user, entrance) == 200
+    with user.open(f"{home}/v1/watchlist", timeout=10) as reply:
+        assert json.load(reply)["people"] == []
+    assert status(visitor(), f"{home}/v1/watchlist") == 401
+    code, out, err = ended(process, signal.SIGTERM)
+    assert (code, out) == (0, "")
+    assert "Traceback" not in err
+
+
+def test_a_watch_list_that_does_not_open_starts_nothing(start, listed, tmp_path):
+    options, environment = listed
+    (tmp_path / "key").write_bytes(bytes(32))
+    process = start("--browser", *options, **environment)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "wrong passphrase or key file" in err
+    assert not (tmp_path / "visits").exists()
 
 
 def test_check_says_whether_there_can_be_a_window(start):

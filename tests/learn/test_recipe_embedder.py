@@ -9,6 +9,7 @@ import pytest
 import torch
 from skimage import data
 
+from facecctv.identity.calibrate import calibration_of
 from facecctv.learn.data.aligned import AlignedFaces
 from facecctv.learn.loop import Schedule, fit
 from facecctv.learn.nets.embedder import EmbedderNet
@@ -19,10 +20,13 @@ from facecctv.learn.recipes.embedder import (
     batch_maker,
     embedder_card,
     export_embedder,
+    release,
     step_loss,
     student,
 )
 from facecctv.learn.recipes.enhancer import load_embedder
+from facecctv.models.session import Session
+from tests.labelled_people import patterns
 
 TINY = EmbedderNet(stem=8, widths=(8, 8, 8), blocks=(1, 1, 1), squeeze=8)
 
@@ -89,3 +93,19 @@ def test_trained_and_exported_it_says_the_same(sets, tmp_path):
     assert export_embedder(tmp_path, embedder_card(), TINY)
     frozen = load_embedder(tmp_path, TINY)
     assert not any(p.requires_grad for p in frozen.parameters())
+
+
+def test_a_release_says_how_far_its_stated_rates_hold(sets, tmp_path):
+    made = student(RECIPE, *sets)
+    fit(made, batch_maker(*sets, RECIPE), step_loss(RECIPE), RECIPE.schedule, tmp_path / "run")
+    (tmp_path / "data").mkdir()
+    patterns(tmp_path / "data" / "identities", 30, 4)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    card = release(tmp_path / "run", tmp_path / "data", folder, TINY, "abc")
+    assert Session((folder / "face-embedder.onnx").read_bytes()).card == card
+    assert calibration_of(card).different == 7 * 6000
+    stated = [one for one in card.metrics if one.name == "FMR where 0.001 is stated"]
+    assert len(stated) == 7
+    assert "3360 pairs of strangers, both as stored, each half" in stated[0].conditions
+    assert sum(one.name == "EER" for one in card.metrics) == 7

@@ -23,9 +23,7 @@ from facecctv.learn.data.restore import (
     standard_small,
 )
 from facecctv.learn.evaluate_restoring import (
-    Sharp as SharpFace,
-)
-from facecctv.learn.evaluate_restoring import (
+    SharpFace,
     luma,
     score_colour,
     score_restoration,

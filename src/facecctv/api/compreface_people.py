@@ -26,7 +26,9 @@ from facecctv.identity.entries import same_name
 from facecctv.identity.matching import compare
 
 PICTURES = ("source_image", "target_image")
-SEVERAL: dict[str, Any] = {"code": 27, "message": "More than one face in the given image"}
+SEVERAL: dict[str, Any] = {"code": 31, "message": "More than one face in the source image"}
+UNKNOWN = 42
+"""Their code for a subject that does not exist."""
 Subject = Annotated[str, Query(min_length=1, max_length=200)]
 _PLAIN = documented((400, 401, 403, 404, 422, 429, 500, 503))
 _MOST = 2**31 - 1
@@ -164,7 +166,7 @@ def _add_faces(router: APIRouter, desk: Desk) -> None:
     )
     async def add(request: Request, subject: Subject, asked: AskedQuery) -> Response:
         """One picture with one face, for a subject that may be new. Several faces are 400 with
-        code 27. 403 where the server lets nobody change its list.
+        code 31. 403 where the server lets nobody change its list.
         """
         served = recognising.listed(desk, changing=True)
         looking = asked.looking
@@ -237,7 +239,9 @@ def _removal(
         try:
             person = served.remove(subject)
         except EntryError as error:
-            raise Problem(404, "nobody of this name is on the watch-list") from error
+            extra = {"code": UNKNOWN, "message": f"Subject {subject} not found"}
+            detail = "nobody of this name is on the watch-list"
+            raise Problem(404, detail, extra=extra) from error
         return JSONResponse(words(person.name, count))
 
     return work

@@ -25,7 +25,7 @@ from facecctv.geometry import crop
 from facecctv.image import Carried, carried
 from facecctv.types import Drift, Image
 from facecctv.vision.colourise import is_grey
-from facecctv.vision.drift import change_map
+from facecctv.vision.drift import NO_RECOGNISER, change_map
 from facecctv.vision.filters import Filter
 
 HEADERS = ("X-Step-Classes", "X-Estimated")
@@ -306,10 +306,11 @@ def _drifts(desk: Desk, seen: Seen, chain: Chain, result: Image) -> tuple[FaceDr
     faces = list(workshop.pipeline().detect(image))[: desk.limits.max_faces]
     moved = any(isinstance(step, Filter) and step.step == "geometric" for step in chain.steps)
     meter = None if moved or not faces else workshop.meter()
+    reason = "a step moved the pixels" if moved else NO_RECOGNISER
     scale = result.shape[1] // image.shape[1]
     found = []
     for face in faces:
-        drift = Drift("unknown")
+        drift = Drift("unknown", reason=reason)
         if meter is not None:
             part = crop(image, face)
             height, width = part.image.shape[:2]

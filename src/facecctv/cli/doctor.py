@@ -141,8 +141,11 @@ def _python() -> Check:
 
 def _library(package: str, module: str) -> Check:
     try:
-        import_module(module)
-        return Check(package, "ok", version(package))
+        # Only what stands in for a library in a bundled program has it (packaging/).
+        left_out = getattr(import_module(module), "LEFT_OUT", "")
+        return (
+            Check(package, "note", left_out) if left_out else Check(package, "ok", version(package))
+        )
     except PackageNotFoundError:
         return Check(package, "note", "there, but not installed by pip: its version is unknown")
     except (ImportError, OSError) as error:

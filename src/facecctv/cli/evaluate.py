@@ -11,7 +11,13 @@ from typing import Annotated
 import typer
 
 from facecctv import build
-from facecctv.cli import evaluate_attributes, evaluate_pairs, evaluate_pictures, evaluate_taught
+from facecctv.cli import (
+    evaluate_attributes,
+    evaluate_embedder,
+    evaluate_pairs,
+    evaluate_pictures,
+    evaluate_taught,
+)
 from facecctv.cli.batch import counter
 from facecctv.cli.tables import aligned
 from facecctv.errors import InputError, OutputError, SettingError
@@ -54,6 +60,7 @@ def evaluate() -> None:
 app.command()(evaluate_taught.taught)
 app.command()(evaluate_taught.pair)
 app.command()(evaluate_pairs.recogniser)
+app.command()(evaluate_embedder.embedder)
 app.command()(evaluate_attributes.attributes)
 app.command()(evaluate_pictures.enhancer)
 app.command()(evaluate_pictures.colouriser)

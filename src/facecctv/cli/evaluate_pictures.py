@@ -21,7 +21,7 @@ from facecctv.settings import Settings
 from facecctv.vision.colourise import is_grey
 
 if TYPE_CHECKING:
-    from facecctv.learn.evaluate_restoring import ColourScore, RestorationScore, Sharp
+    from facecctv.learn.evaluate_restoring import ColourScore, RestorationScore, SharpFace
     from facecctv.types import Image
 
 Data = Annotated[
@@ -96,7 +96,7 @@ def colouriser(data: Data, limit: Limit = 300, out: Out = None, as_json: AsJson 
 
 def _sharp(
     settings: Settings, data: Path, scale: int, limit: int
-) -> list[tuple[str, Sequence[Sharp]]]:
+) -> list[tuple[str, Sequence[SharpFace]]]:
     from facecctv.learn.evaluate_restoring import BANDS, sharp_faces, sharp_pictures
 
     if (data / "identities").is_dir() and (data / "faces").is_dir():

@@ -144,7 +144,7 @@ def _model(origin: Origin) -> str:
 def drift_words(drift: Drift | schema.Drift) -> str:
     """Whether it still is the same person, in one line."""
     if drift.similarity is None or drift.limit is None:
-        return "identity unknown: too small to tell, or nothing to tell by"
+        return f"identity unknown: {drift.reason or 'nothing to tell by'}"
     figures = f"similarity {drift.similarity:.2f}, limit {drift.limit:.2f}"
     if drift.verdict == "kept":
         return f"identity kept ({figures})"

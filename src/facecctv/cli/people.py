@@ -15,11 +15,13 @@ import typer
 from facecctv import build
 from facecctv.cli import options, outputs, pictures
 from facecctv.errors import FaceCountError, InputError, SettingError
+from facecctv.geometry import align
 from facecctv.identity import log
 from facecctv.identity.calibrate import Calibration, calibration_of, read_calibration
+from facecctv.identity.entries import Template
 from facecctv.identity.gallery import Gallery
 from facecctv.identity.matching import Matcher, SightMatcher
-from facecctv.image import Limits, Picture, shown
+from facecctv.image import Limits, Picture, encode, shown
 from facecctv.pipeline import Identify, Pipeline
 from facecctv.schema import Result
 from facecctv.types import Portrait
@@ -144,6 +146,20 @@ class Searching:
             by=self.by,
             reason=self.reason,
         )
+
+
+def template(picture: Picture, portrait: Portrait, *, keep: bool = False) -> Template:
+    """What a picture says of its face; with its upright pixels as PNG where they are to be kept.
+
+    Raises ValueError for a portrait without embedding or quality.
+    """
+    if portrait.embedding is None or portrait.quality is None:
+        raise ValueError("a portrait for a template has embedding and quality")
+    face = encode(align(picture.image, portrait.face.landmarks)) if keep else None
+    return Template(
+        portrait.embedding, portrait.face.height, portrait.quality.score, picture.sha256,
+        picture=face,
+    )  # fmt: skip
 
 
 def gallery(watchlist: Path, key_file: Path | None, embedder: str) -> tuple[Gallery, str]:

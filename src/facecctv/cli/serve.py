@@ -9,22 +9,18 @@ import socket
 import subprocess
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecctv.cli import people
+from facecctv.cli import listed, people
 from facecctv.errors import MissingExtra, SettingError
-from facecctv.identity.calibrate import RATE, Calibration, calibration_of
+from facecctv.identity.calibrate import RATE
 
 if TYPE_CHECKING:
     import ssl
-
-    from facecctv.api.served import ServedList
-    from facecctv.build import Workshop
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _STARTED_AGAIN = "FACECCTV_TLS_LIMITED"
@@ -65,28 +61,13 @@ def serve(
     requests_per_minute: Annotated[
         int | None, typer.Option(min=0, help="Of one client; 0: no limit.", show_default=False)
     ] = None,
-    watchlist: Annotated[
-        Path | None,
-        typer.Option(help="A watch-list that clients may search.", show_default=False),
-    ] = None,
+    watchlist: listed.WatchlistFile = None,
     key_file: people.KeyFile = None,
     rate: people.Rate = RATE,
     calibration: people.CalibrationFile = None,
-    enrol_days: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=3650,
-            show_default=False,
-            help="Let clients enrol people for so many days, and remove them.",
-        ),
-    ] = None,
-    enrol_purpose: Annotated[
-        str, typer.Option(help="Of people whom clients enrol.", show_default="the list's")
-    ] = "",
-    enrol_owner: Annotated[
-        str, typer.Option(help="Of people whom clients enrol.", show_default="the list's")
-    ] = "",
+    enrol_days: listed.EnrolDays = None,
+    enrol_purpose: listed.EnrolPurpose = "",
+    enrol_owner: listed.EnrolOwner = "",
 ) -> None:
     """Serve the REST API and the web app.
 
@@ -99,10 +80,9 @@ def serve(
         _make_key(api_key_file, new_key)
         return
     encrypted = _encrypted(tls, host)
-    known = _People(
-        watchlist, key_file, people.check_rate(rate), calibration, enrol_days, enrol_purpose,
-        enrol_owner,
-    )  # fmt: skip
+    known = listed.Listed(
+        watchlist, key_file, rate, calibration, enrol_days, enrol_purpose, enrol_owner
+    )
     known.check(keys=api_key_file is not None or _is_loopback(host))
     if encrypted:
         _start_limited()
@@ -116,54 +96,6 @@ def serve(
         },
         known,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _People:
-    """What was asked for of recognition."""
-
-    watchlist: Path | None
-    key_file: Path | None
-    rate: float
-    calibration: Path | None
-    days: int | None
-    purpose: str
-    owner: str
-
-    def check(self, *, keys: bool) -> None:
-        """Raises what is wrong with the options; `keys` says that not everyone may ask."""
-        if self.watchlist is None and (self.days is not None or self.key_file is not None):
-            raise typer.BadParameter("--enrol-days and --key-file are for a --watchlist")
-        if self.days is None and (self.purpose or self.owner):
-            raise typer.BadParameter("--enrol-purpose and --enrol-owner are for --enrol-days")
-        if self.watchlist is not None and not keys:
-            raise SettingError("a watch-list beyond this machine needs --api-key-file")
-
-    def calibrated(self, workshop: Workshop) -> Calibration | None:
-        """The calibration of the file, which must fit the recogniser."""
-        if self.calibration is None:
-            return None
-        return people.calibration_in(self.calibration, workshop.recogniser().name)
-
-    def opened(self, workshop: Workshop) -> ServedList | None:
-        """The list, read and held against the recogniser."""
-        if self.watchlist is None:
-            return None
-        from facecctv.api.served import Enrolling, ServedList
-
-        recogniser = workshop.recogniser()
-        if self.calibration is None:
-            calibration_of(recogniser.card)
-        enrolling = None
-        if self.days is not None:
-            enrolling = Enrolling(self.days, self.purpose, self.owner)
-        return ServedList(
-            self.watchlist,
-            people.secret(self.key_file),
-            recogniser.name,
-            rate=self.rate,
-            enrolling=enrolling,
-        )
 
 
 def _check_extra() -> None:
@@ -222,7 +154,7 @@ def _serve(
     origins: tuple[str, ...],
     key_file: Path | None,
     given: dict[str, int | None],
-    known: _People,
+    known: listed.Listed,
 ) -> None:
     # Late: --help and --new-key do without all of it.
     from facecctv.api.app import create_app
@@ -239,14 +171,15 @@ def _serve(
     local = _is_loopback(host)
     loaded = workshop(settings)
     loaded.cards()  # a model that is missing or damaged is said now, not to the first client
-    listed = known.opened(loaded)
+    scale = known.calibrated(loaded)
+    opened = known.opened(loaded)
     server_settings = ServerSettings(
         limits=ServerLimits(**chosen),
         keys=Keys.read(key_file) if key_file else Keys(),
         origins=origins,
         hosts=(*_LOCAL_NAMES, *names) if local else (),
-        calibration=known.calibrated(loaded),
-        watchlist=listed,
+        calibration=scale,
+        watchlist=opened,
         https=tls != "off",
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -254,7 +187,7 @@ def _serve(
     context = None if tls == "off" else _context(tls or "auto", host, names)
     scheme = "http" if context is None else "https"
     print(f"FaceCCTV at {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    with listed or nullcontext():
+    with opened or nullcontext():
         run(create_app(loaded, server_settings), host, port, context)
 
 

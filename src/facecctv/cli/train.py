@@ -201,7 +201,10 @@ def recogniser(
     loss: Annotated[
         Loss, typer.Option(help="pairs: classifier on |a - b|; contrastive; triplet.")
     ] = Loss.pairs,
-    backbone: Annotated[str, typer.Option(help="Any trunk of keras.applications.")] = "ResNet50",
+    backbone: Annotated[
+        str,
+        typer.Option(help="Any trunk of keras.applications, or shipped: FaceCCTV's own embedder."),
+    ] = "ResNet50",
     split: Split = None,
     run: Run = Path("runs/recogniser"),
     name: Name = None,
@@ -236,6 +239,7 @@ def recogniser(
     from facecctv.learn.data.dataset import read_dataset
     from facecctv.learn.data.divide import divide
     from facecctv.learn.fitting import Training
+    from facecctv.learn.nets.backbone import IMAGENET, SHIPPED
     from facecctv.learn.nets.siamese import EmbedderNet
     from facecctv.learn.recipes.siamese import SiameseRecipe
 
@@ -245,6 +249,8 @@ def recogniser(
     teaching.tell_faults(dataset, _say)
     divided = divide(dataset, split, "identity", seed)
     _say(divided.how)
+    if backbone.lower() == SHIPPED and weights == IMAGENET:
+        weights = str(build.store(settings).load(build.FACE_EMBEDDER).path)
     recipe = SiameseRecipe(
         net=EmbedderNet(backbone, size, embedding),
         loss=loss.value,

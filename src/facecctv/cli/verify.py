@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -10,10 +12,10 @@ from facecctv import build
 from facecctv.cli import options, people
 from facecctv.errors import InputError
 from facecctv.identity.calibrate import RATE
-from facecctv.identity.matching import compare
-from facecctv.image import Picture
-from facecctv.schema import Verification
-from facecctv.types import Decision, Portrait
+from facecctv.identity.entries import Template, together
+from facecctv.identity.matching import compare_templates
+from facecctv.schema import Result, Verification
+from facecctv.types import Decision
 
 WORDS: dict[Decision, str] = {
     "match": "match: the same person",
@@ -26,6 +28,20 @@ WORDS: dict[Decision, str] = {
 def verify(
     a: Annotated[str, typer.Argument(help="A picture with one face.", show_default=False)],
     b: Annotated[str, typer.Argument(help="Another.", show_default=False)],
+    more_a: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--more-a",
+            metavar="PICTURE",
+            help="Another sight of the first person; may be repeated.",
+        ),
+    ] = None,
+    more_b: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--more-b", metavar="PICTURE", help="Another sight of the second; may be repeated."
+        ),
+    ] = None,
     largest: people.Largest = False,
     rate: people.Rate = RATE,
     calibration: people.CalibrationFile = None,
@@ -35,18 +51,22 @@ def verify(
 ) -> int:
     """Say whether two pictures show one person, and how sure that is.
 
+    Of several sights of a person the mean counts, weighted by quality; they must show one person.
     A result is a lead, not proof: the decision is yours.
     """
     people.check_rate(rate)
     faces = people.faces(model, embedder)
     scale = people.calibration(faces, calibration)
-    shots = [_one(faces, source, largest) for source in (a, b)]
-    (first, one), (second, other) = shots
-    evidence, verdict = compare(scale, one, other, rate)
+    one, other = (
+        _sights(faces, sources, largest) for sources in ((a, *(more_a or ())), (b, *(more_b or ())))
+    )
+    evidence, verdict = compare_templates(scale, one.template, other.template, rate)
     (judged,) = verdict.judgements
     found = Verification(
-        a=people.result(a, first, [one]),
-        b=people.result(b, second, [other]),
+        a=one.results[0],
+        b=other.results[0],
+        more_a=one.results[1:] or None,
+        more_b=other.results[1:] or None,
         similarity=evidence.similarity,
         false_match_rate=judged.false_match_rate,
         log10_likelihood_ratio=judged.llr,
@@ -56,15 +76,31 @@ def verify(
     return 0
 
 
-def _one(faces: people.Faces, source: str, largest: bool) -> tuple[Picture, Portrait]:
-    try:
-        return faces.one(source, largest)
-    except InputError as error:
-        raise people.named(source, error) from error
+@dataclass(frozen=True)
+class _Sights:
+    """One person's pictures."""
+
+    results: tuple[Result, ...]
+    template: Template
+
+
+def _sights(faces: people.Faces, sources: Sequence[str], largest: bool) -> _Sights:
+    results, templates = [], []
+    for source in sources:
+        try:
+            picture, portrait = faces.one(source, largest)
+        except InputError as error:
+            raise people.named(source, error) from error
+        results.append(people.result(source, picture, [portrait]))
+        templates.append(people.template(picture, portrait))
+    return _Sights(tuple(results), together(templates))
 
 
 def _describe(found: Verification) -> str:
-    heights = [one.faces[0].box.y_max - one.faces[0].box.y_min for one in (found.a, found.b)]
+    heights = [
+        ", ".join(f"{one.faces[0].box.y_max - one.faces[0].box.y_min:.0f}" for one in side)
+        for side in ((found.a, *(found.more_a or ())), (found.b, *(found.more_b or ())))
+    ]
     lines = [WORDS[found.decision]]
     if found.decision != "insufficient_quality":
         lines += [
@@ -72,6 +108,4 @@ def _describe(found: Verification) -> str:
             f"false-match rate      {found.false_match_rate:.2g} of different people are so alike",
             f"likelihood ratio      10^{found.log10_likelihood_ratio:.1f}",
         ]
-    return "\n".join(
-        [*lines, f"faces                 {heights[0]:.0f} and {heights[1]:.0f} px high"]
-    )
+    return "\n".join([*lines, f"faces                 {heights[0]} and {heights[1]} px high"])

@@ -17,7 +17,7 @@ from facecctv import build
 from facecctv.cli import options, people
 from facecctv.errors import InputError, OutputError
 from facecctv.identity import log
-from facecctv.image import encode, find, shown
+from facecctv.image import find, shown
 
 if TYPE_CHECKING:
     from facecctv.identity.entries import Template
@@ -87,6 +87,13 @@ def add(
     more: Annotated[
         bool, typer.Option("--more", help="More pictures of somebody who is on the list.")
     ] = False,
+    one_template: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="One template of all these pictures, sights of one moment: their mean by quality.",
+        ),
+    ] = False,
     keep_pictures: Annotated[
         bool, typer.Option("--keep-pictures", help="Keep the faces' pixels too, sealed.")
     ] = False,
@@ -96,7 +103,7 @@ def add(
     embedder: people.Embedder = build.FACE_EMBEDDER,
 ) -> int:
     """Enrol a person by one or more pictures with one face each; all of them or none."""
-    from facecctv.identity.entries import Person
+    from facecctv.identity.entries import Person, together
 
     if more == (expires is not None):
         raise typer.BadParameter("--expires YYYY-MM-DD is for a new person, --more for a known one")
@@ -104,7 +111,8 @@ def add(
     faces = people.faces(model, embedder)
     with _opened(path, key_file) as listed:
         listed.check_embedder(faces.embedder)
-        templates = _templates(faces, shots, largest, keep_pictures)
+        sights = _templates(faces, shots, largest, keep_pictures)
+        templates = [together(sights)] if one_template else sights
         if last is None:
             listed.add_templates(name, templates)
         else:
@@ -113,8 +121,9 @@ def add(
                 name, purpose or about["purpose"], owner or about["owner"], last, note=note
             )
             listed.add(person, templates)
-    sizes = ", ".join(f"{template.face_px:.0f}" for template in templates)
-    print(f"{name}: {_count(len(templates), 'picture')}, {sizes} px high")
+    sizes = ", ".join(f"{sight.face_px:.0f}" for sight in sights)
+    joined = " in one template" if one_template and len(sights) > 1 else ""
+    print(f"{name}: {_count(len(sights), 'picture')}{joined}, {sizes} px high")
     return 0
 
 
@@ -307,23 +316,13 @@ def _new_secret(key_file: Path | None, new_key_file: Path | None, variable: str)
 
 
 def _templates(faces: people.Faces, shots: list[str], largest: bool, keep: bool) -> list[Template]:
-    from facecctv.geometry import align
-    from facecctv.identity.entries import Template
-
     made = []
     for source in find(shots):
         try:
             picture, one = faces.one(source, largest)
         except InputError as error:
             raise people.named(source, error) from error
-        if one.embedding is None or one.quality is None:
-            raise ValueError("a portrait for a template has embedding and quality")
-        face = encode(align(picture.image, one.face.landmarks)) if keep else None
-        made.append(
-            Template(
-                one.embedding, one.face.height, one.quality.score, picture.sha256, picture=face
-            )
-        )
+        made.append(people.template(picture, one, keep=keep))
     return made
 
 

@@ -8,8 +8,8 @@ import json
 import re
 import struct
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ _FACTS: Final = struct.Struct("<ffq32s")  # face_px, quality, seconds since 1970
 _PAD: Final = 256
 _LONGEST = {"name": 200, "purpose": 500, "owner": 200, "note": 2000}
 _UNIT = 1e-3
+_LEAST_WEIGHT = 1e-3
+"""Of a sight of no quality at all, so that several of these still have a mean."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -149,6 +151,34 @@ class Template:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             detail = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise EntryError(f"a template that is none: {detail}") from error
+
+
+def together(templates: Sequence[Template]) -> Template:
+    """One template of several sights of one face: their mean, weighted by quality.
+
+    Its height and quality are the means by the same weights, its source and picture those of the
+    best sight. Raises EntryError for none, for embeddings of different lengths, and for sights so
+    unlike that they cancel each other.
+    """
+    if not templates:
+        raise EntryError("a template is made of at least one sight")
+    if len(templates) == 1:
+        return templates[0]
+    if len({len(one.embedding) for one in templates}) > 1:
+        raise EntryError("embeddings of different lengths do not compare")
+    weights = np.maximum([one.quality for one in templates], _LEAST_WEIGHT)
+    weights /= weights.sum()
+    mean = weights @ np.stack([one.embedding for one in templates])
+    length = float(np.linalg.norm(mean))
+    if length < _UNIT:
+        raise EntryError("these sights have nothing in common: they show different people")
+    best = max(templates, key=lambda one: one.quality)
+    return replace(
+        best,
+        embedding=mean / length,
+        face_px=float(weights @ [one.face_px for one in templates]),
+        quality=min(1.0, float(weights @ [one.quality for one in templates])),
+    )
 
 
 def facts_of(plain: bytes) -> tuple[float, float, npt.NDArray[np.float32]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facecctv.identity.calibrate import RATE, Calibration, Evidence, Verdict
+from facecctv.identity.entries import Template
 from facecctv.identity.gallery import Gallery
 from facecctv.identity.sightings import Sightings
 from facecctv.types import Decision, Match, Place, Portrait
@@ -111,3 +112,12 @@ def compare(
     scores = [None if one.quality is None else one.quality.score for one in (a, b)]
     found = Evidence(similarity, b.face.height, scores[1])
     return found, calibration.decide([found], a.face.height, scores[0], rate=rate)
+
+
+def compare_templates(
+    calibration: Calibration, a: Template, b: Template, rate: float = RATE
+) -> tuple[Evidence, Verdict]:
+    """Whether two templates, of one sight or of several, show one person."""
+    similarity = min(max(float(a.embedding @ b.embedding), -1.0), 1.0)
+    found = Evidence(similarity, b.face_px, b.quality)
+    return found, calibration.decide([found], a.face_px, a.quality, rate=rate)

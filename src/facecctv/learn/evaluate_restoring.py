@@ -23,7 +23,7 @@ BANDS: tuple[tuple[float, float], ...] = ((16, 24), (24, 32), (32, 48))
 
 
 @dataclass(frozen=True, eq=False)
-class Sharp:
+class SharpFace:
     """One face picture to be made small and recovered."""
 
     image: Image
@@ -34,7 +34,9 @@ class Sharp:
     """Of the picture it comes from."""
 
 
-def sharp_faces(data: Path, scale: int, low: float, high: float, most: int = 300) -> list[Sharp]:
+def sharp_faces(
+    data: Path, scale: int, low: float, high: float, most: int = 300
+) -> list[SharpFace]:
     """Validation faces whose height, divided by the scale, is within a band.
 
     Pictures of larger faces are brought to the geometric middle of the band by area averaging;
@@ -54,7 +56,7 @@ def sharp_faces(data: Path, scale: int, low: float, high: float, most: int = 300
 
 def sharp_pictures(
     images: Iterable[Image], scale: int, detect: Callable[[Image], Sequence[Face]]
-) -> list[Sharp]:
+) -> list[SharpFace]:
     """Whole pictures, their sides cut to multiples of the scale; the largest found face counts."""
     found = []
     for image in images:
@@ -63,7 +65,7 @@ def sharp_pictures(
             continue
         part = np.ascontiguousarray(image[:height, :width])
         faces = sorted(detect(part), key=lambda face: -face.height)
-        found.append(Sharp(part, faces[0].landmarks if faces else None))
+        found.append(SharpFace(part, faces[0].landmarks if faces else None))
     return found
 
 
@@ -76,7 +78,7 @@ def _with_large(data: Path, least: float) -> list[Sample]:
     return [s for s in faces if (np.append(s.boxes[:, 3] - s.boxes[:, 1], 0)).max() >= least]
 
 
-def _scaled(sample: Sample, index: int, factor: float, scale: int) -> Sharp:
+def _scaled(sample: Sample, index: int, factor: float, scale: int) -> SharpFace:
     """The face's surroundings, its sides divisible by the scale."""
     x1, y1, x2, y2 = sample.boxes[index]
     reach = 0.5 * float(max(x2 - x1, y2 - y1))
@@ -87,7 +89,7 @@ def _scaled(sample: Sample, index: int, factor: float, scale: int) -> Sharp:
     image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     ratio = np.array([size[0] / part.shape[1], size[1] / part.shape[0]])
     landmarks = (sample.landmarks[index] - (left, top)) * ratio
-    return Sharp(image, landmarks.astype(np.float32), sample.name)
+    return SharpFace(image, landmarks.astype(np.float32), sample.name)
 
 
 def luma(image: Image) -> Floats:
@@ -132,7 +134,11 @@ CONDITIONS: dict[str, Callable[[Image, int, int], tuple[Image, Image]]] = {
 
 
 def score_restoration(
-    restore: Restore, scale: int, faces: Sequence[Sharp], condition: str, embed: Embed | None = None
+    restore: Restore,
+    scale: int,
+    faces: Sequence[SharpFace],
+    condition: str,
+    embed: Embed | None = None,
 ) -> RestorationScore:
     """Recovers each picture from its small version, and compares with bicubic interpolation."""
     rows = []

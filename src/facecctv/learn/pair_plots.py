@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facecctv import metrics
 from facecctv.learn import taught_plots
-from facecctv.learn.pair_report import BANDS, STATED, PairReport, PairScores
+from facecctv.learn.pair_report import BANDS, PairReport, PairScores
 from facecctv.learn.plots import INK, STYLES, frame, require, saved
+from facecctv.learn.stated import RATES, StatedRate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Files = dict[str, bytes]
 _TICKS = (1e-3, 1e-2, 0.05, 0.2, 0.5)
@@ -26,7 +32,10 @@ def all_plots(scores: PairScores, report: PairReport) -> dict[str, Files]:
                   "different people": scores.similarity[~scores.same]}  # fmt: skip
         known = {name: values for name, values in groups.items() if len(values)}
         plots["similarities"] = taught_plots.histogram(known, "Similarity")
-    plots["calibration"] = stated_and_measured(report)
+    drawn = {
+        label(band.low, band.high): band.stated for band in report.bands if band.judged >= _LEAST
+    }
+    plots["calibration"] = stated_and_measured(drawn)
     return plots
 
 
@@ -71,27 +80,41 @@ def det(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Files:
     return {kind: saved(figure, kind) for kind in ("png", "svg")}
 
 
-def stated_and_measured(report: PairReport) -> Files:
-    """How often strangers pass, over how often they were said to, by size of the worse face."""
+def stated_and_measured(curves: Mapping[str, Sequence[StatedRate]]) -> Files:
+    """How often strangers passed, over how often they were said to: a panel for each name.
+
+    Bars are the binomial 95 % interval; where nobody passed only its upper end is known, an arrow
+    down. Empty, a panel without points. Raises MissingExtra without matplotlib.
+    """
     require()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    frame(axes, "False-match rate", "Stated", "Measured")
-    line = np.array([STATED[-1] / 2, STATED[0] * 2])
-    axes.fill_between(line, line / 2, line * 2, color="#dfe3e8", linewidth=0, label="factor 2")
-    axes.plot(line, line, color=INK, linewidth=0.8)
-    drawn = [band for band in report.bands if band.different >= _LEAST]
-    for number, band in enumerate(drawn):
-        points = [(float(rate), value) for rate, value in band.measured.items() if value]
-        if points:
-            axes.plot(*zip(*points, strict=True), **_style(number), marker="o", markersize=3.5,
-                      label=label(band.low, band.high))  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.legend(frameon=False, labelcolor=INK)
+    panels = curves or {"": ()}
+    columns = min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(2.7 * columns + 0.4, 2.5 * rows + 0.4), layout="constrained")
+    line = np.array([RATES[-1] / 2, RATES[0] * 2])
+    for number, (name, rates) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        frame(axes, name, "", "")
+        axes.fill_between(line, line / 2, line * 2, color="#dfe3e8", linewidth=0)
+        axes.plot(line, line, color=INK, linewidth=0.8)
+        for one in rates:
+            _point(axes, one)
+        axes.set(xscale="log", yscale="log", xlim=line, ylim=(line[0] / 4, line[1] * 2))
+    figure.supxlabel("Stated false-match rate", fontsize=10, color=INK)
+    figure.supylabel("Measured on other people", fontsize=10, color=INK)
     return {kind: saved(figure, kind) for kind in ("png", "svg")}
+
+
+def _point(axes: Axes, one: StatedRate) -> None:
+    low, high = one.interval
+    if one.passed:
+        around = [[one.measured - low], [high - one.measured]]
+        axes.errorbar([one.stated], [one.measured], around, fmt="o", markersize=3.5,
+                      color=STYLES[0][0], capsize=2, linewidth=1)  # fmt: skip
+    else:
+        axes.plot([one.stated], [high], "v", markersize=5, color=STYLES[0][0])
 
 
 def _style(number: int) -> dict[str, str]:

@@ -16,13 +16,13 @@ from facecctv.errors import FaceCCTVError, InputError, LabelError
 from facecctv.identity.calibrate import Calibration
 from facecctv.identity.fitting import fit
 from facecctv.image import shown
+from facecctv.learn.stated import StatedRate, halves, stated_rates
 from facecctv.types import Portrait
 
 COLUMNS = ("image_a", "image_b", "same")
 BANDS = ((0, 12), (12, 16), (16, 24), (24, 32), (32, 48), (48, 64), (64, math.inf))
 """Height of the worse face, pixels."""
 FARS = (1e-2, 1e-3)
-STATED = (0.1, 0.03, 1e-2, 3e-3, 1e-3)
 _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 See = Callable[[str], Portrait]
@@ -48,6 +48,8 @@ class PairScores:
     face_px: np.ndarray
     """Of the worse face."""
     quality: np.ndarray
+    people: np.ndarray
+    """(N, 2) who is on either picture: pictures joined by pairs of one person show one."""
     skipped: tuple[tuple[str, str], ...]
     """Picture and reason of those that could not be used; their pairs are left out."""
 
@@ -67,7 +69,18 @@ class BandReport:
     """In ten folds."""
     standard_error: float | None
     measured: dict[str, float | None]
-    """Stated false-match rate -> measured, by calibrations fitted to the other half."""
+    """Stated false-match rate -> measured, by calibrations fitted to the other half's people."""
+    judged: int
+    """Pairs of different people that this was measured on."""
+
+    @property
+    def stated(self) -> tuple[StatedRate, ...]:
+        """The measured rates with their uncertainty; empty where nothing was measured."""
+        known = {float(rate): value for rate, value in self.measured.items() if value is not None}
+        return tuple(
+            StatedRate(rate, round(value * self.judged), self.judged)
+            for rate, value in known.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,9 @@ class PairReport:
     model: str
     bands: tuple[BandReport, ...]
     skipped: tuple[tuple[str, str], ...]
+    people: int
+    unjudged: str | None
+    """Why stated false-match rates were not measured, if they were not."""
 
     def to_json(self) -> str:
         """One object; what could not be measured is null."""
@@ -123,14 +139,35 @@ def compare_pairs(pairs: Sequence[Pair], see: See, progress: Progress | None = N
             skipped.append((name, " ".join(str(error).split())))
         if progress is not None:
             progress(number, len(names))
+    known = [pair for pair in pairs if pair.a in seen and pair.b in seen]
+    rows = [_alike(seen[pair.a], seen[pair.b]) for pair in known]
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    same = np.array([pair.same for pair in known], np.bool_)
+    return PairScores(table[:, 0], same, table[:, 1], table[:, 2], people_of(known), tuple(skipped))
+
+
+def people_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """(N, 2) int: a number for the person on either picture, as far as the pairs tell.
+
+    Pictures that pairs of one person join, directly or through others, show one person; two groups
+    of pictures of a person that no pair joins count as two people.
+    """
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    for pair in pairs:
+        if pair.same:
+            leader[find(pair.a)] = find(pair.b)
+    number: dict[str, int] = {}
     rows = [
-        (_alike(seen[pair.a], seen[pair.b]), pair.same)
-        for pair in pairs
-        if pair.a in seen and pair.b in seen
+        [number.setdefault(find(name), len(number)) for name in (pair.a, pair.b)] for pair in pairs
     ]
-    table = np.array([found for found, _ in rows], np.float64).reshape(-1, 3)
-    same = np.array([truth for _, truth in rows], np.bool_)
-    return PairScores(table[:, 0], same, table[:, 1], table[:, 2], tuple(skipped))
+    return np.array(rows, np.intp).reshape(-1, 2)
 
 
 def _alike(a: Portrait, b: Portrait) -> tuple[float, float, float]:
@@ -144,27 +181,29 @@ def _alike(a: Portrait, b: Portrait) -> tuple[float, float, float]:
 
 def report(scores: PairScores, model: str) -> PairReport:
     """Error rates of all pairs and by size of the worse face."""
-    stated = crossed_rates(scores)
+    people, unjudged = len(np.unique(scores.people)), None
+    try:
+        stated = crossed_rates(scores)
+    except InputError as error:
+        stated = np.full(len(scores.same), np.nan)
+        unjudged = f"in halves of the {people} people: {error}"
     everything = (0, math.inf)
     bands = tuple(_band(scores, stated, *band) for band in (everything, *BANDS))
-    return PairReport(model, bands, scores.skipped)
+    return PairReport(model, bands, scores.skipped, people, unjudged)
 
 
-def crossed_rates(scores: PairScores) -> np.ndarray:
-    """(N,) the false-match rate stated for each pair by a calibration fitted to the other half.
+def crossed_rates(scores: PairScores, seed: int = 0) -> np.ndarray:
+    """(N,) the false-match rate stated for each pair by a calibration fitted to other people.
 
-    NaN where a half has too few pairs for a calibration.
+    The people are halved by chance; each half's pairs are judged by a fit to the pairs of the
+    other. NaN for pairs with a person of either half. Raises InputError where a half has too few
+    pairs for a calibration.
     """
     stated = np.full(len(scores.same), np.nan)
-    half = np.zeros(len(stated), np.intp)
-    for kind in (scores.same, ~scores.same):
-        half[kind] = np.arange(kind.sum()) % 2
+    half = halves(scores.people.ravel(), seed).reshape(-1, 2)
     for part in (0, 1):
-        inside = half == part
-        try:
-            found = calibrate(scores, "", only=~inside)
-        except InputError:
-            continue  # too few pairs: nothing is stated, and NaN says so
+        found = calibrate(scores, "", only=(half != part).all(axis=1))
+        inside = (half == part).all(axis=1)
         of = (scores.similarity[inside], scores.face_px[inside], scores.quality[inside])
         stated[inside] = found.fmr(*of)
     return stated
@@ -190,8 +229,7 @@ def _band(scores: PairScores, stated: np.ndarray, low: float, high: float) -> Ba
     values, same = scores.similarity[inside], scores.same[inside]
     labels = same.astype(int)
     folds = metrics.accuracy_by_folds(values, labels)
-    strangers = stated[inside & ~scores.same]
-    known = len(strangers) > 0 and bool(np.isfinite(strangers).all())
+    strangers = stated[inside & ~scores.same & np.isfinite(stated)]
     return BandReport(
         low=low,
         high=None if math.isinf(high) else high,
@@ -201,10 +239,8 @@ def _band(scores: PairScores, stated: np.ndarray, low: float, high: float) -> Ba
         tar={f"{far:g}": _number(metrics.tar_at_far(values, labels, far)[0]) for far in FARS},
         accuracy=_number(folds.mean),
         standard_error=_number(folds.standard_error),
-        measured={
-            f"{rate:g}": _number(float((strangers <= rate).mean()) if known else math.nan)
-            for rate in STATED
-        },
+        measured={f"{one.stated:g}": _number(one.measured) for one in stated_rates(strangers)},
+        judged=len(strangers),
     )
 
 

@@ -31,15 +31,21 @@ class FacePairs:
     """(N,) bool: the same person."""
 
 
-def draw_pairs(identities: Sequence[int], count: int, seed: int = 0) -> FacePairs:
-    """`count` pairs of one person and as many of two, no picture with itself, none twice."""
+def draw_pairs(
+    identities: Sequence[int] | np.ndarray, count: int, seed: int = 0, different: int | None = None
+) -> FacePairs:
+    """`count` pairs of one person and as many (or `different`) of two, none with itself or twice.
+
+    All there are where there are fewer.
+    """
     people = np.asarray(identities)
     i, j = np.triu_indices(len(people), 1)
     same = people[i] == people[j]
     rng = np.random.default_rng(seed)
+    wanted = {True: count, False: count if different is None else different}
     chosen = [
-        rng.choice(np.flatnonzero(same == truth), min(count, int((same == truth).sum())), False)
-        for truth in (True, False)
+        rng.choice(np.flatnonzero(same == truth), min(n, int((same == truth).sum())), False)
+        for truth, n in wanted.items()
     ]
     rows = np.concatenate(chosen)
     return FacePairs(i[rows], j[rows], same[rows])
@@ -86,48 +92,68 @@ class SizeReport:
     """False acceptance rate -> true acceptance rate."""
 
 
-def evaluate_embedder(
-    embed: Embed,
-    folder: Path,
-    *,
-    split: str = "val",
-    count: int = 6000,
-    sizes: Sequence[int | None] = SIZES,
-) -> tuple[FacePairs, list[SizeReport]]:
-    """Verification on the `identities` set, the first face clean, the second brought to each size.
+@dataclass(frozen=True, eq=False)
+class PeopleSeen:
+    """Pictures of known people and what an embedder says of them, clean and made small."""
 
-    Faces are made upright by the stored landmarks, so that only the embedder is measured.
+    people: np.ndarray
+    """(N,) which person each picture shows."""
+    stored: Floats
+    """(N,) heights of the faces as stored, pixels."""
+    clean: Floats
+    """(N, D) float32 embeddings of the pictures as stored."""
+    probes: dict[int | None, Floats]
+    """Size of the probe -> (N, D) float32 embeddings; None: as stored."""
+
+    def heights(self, pairs: FacePairs, size: int | None) -> Floats:
+        """(P,) of the worse face, pixels, where the second of each pair was brought to a size."""
+        worse = np.minimum(self.stored[pairs.first], self.stored[pairs.second])
+        return worse if size is None else np.minimum(worse, size)
+
+    def similarities(self, pairs: FacePairs, size: int | None) -> Floats:
+        """(P,) cosine of the clean first picture with the second, brought to a size."""
+        return (self.clean[pairs.first] * self.probes[size][pairs.second]).sum(axis=1)
+
+
+def see_people(
+    embed: Embed, folder: Path, *, split: str = "val", sizes: Sequence[int | None] = SIZES
+) -> PeopleSeen:
+    """The `identities` set as the embedder sees it, as stored and brought to each size.
+
+    Faces are made upright by the stored landmarks, so that only the embedder is measured. Raises
+    InputError and LabelError as `load_identities` does.
     """
-    samples = load_identities(folder, split)
+    loaded = list(load_identities(folder, split))
     rows = read_table(folder / "identities.csv", ("image", "identity"))
     person = {row["image"]: int(row["identity"]) for row in rows}
-    loaded = list(samples)
-    pairs = draw_pairs([person[sample.name] for sample in loaded], count)
-    stored = np.array([sample.boxes[0, 3] - sample.boxes[0, 1] for sample in loaded])
     clean = _embed_all(embed, loaded)
-    reports = []
+    probes: dict[int | None, Floats] = {}
     for size in sizes:
-        probes = clean
+        probes[size] = clean
         if size is not None:
             small = [
                 shrink_face(sample, size, np.random.default_rng((size, number)))
                 for number, sample in enumerate(loaded)
             ]
-            probes = _embed_all(embed, small)
-        heights = np.minimum(stored[pairs.first], stored[pairs.second])
-        if size is not None:
-            heights = np.minimum(stored[pairs.first], np.minimum(stored[pairs.second], size))
-        similarities = (clean[pairs.first] * probes[pairs.second]).sum(axis=1)
-        reports.append(_report(size, heights, similarities, pairs.same))
-    return pairs, reports
+            probes[size] = _embed_all(embed, small)
+    return PeopleSeen(
+        np.array([person[sample.name] for sample in loaded]),
+        np.array([sample.boxes[0, 3] - sample.boxes[0, 1] for sample in loaded]),
+        clean,
+        probes,
+    )
 
 
-def _report(
-    size: int | None, heights: Floats, similarities: Floats, same: np.ndarray
-) -> SizeReport:
-    labels = same.astype(int)
-    tar = {far: metrics.tar_at_far(similarities, labels, far)[0] for far in (1e-2, 1e-3)}
-    return SizeReport(size, heights, similarities, metrics.eer(similarities, labels), tar)
+def verification(seen: PeopleSeen, pairs: FacePairs) -> list[SizeReport]:
+    """Error rates of these pairs at each size, the first face clean, the second the probe."""
+    labels = pairs.same.astype(int)
+    reports = []
+    for size in seen.probes:
+        found = seen.similarities(pairs, size)
+        tar = {far: metrics.tar_at_far(found, labels, far)[0] for far in (1e-2, 1e-3)}
+        heights = seen.heights(pairs, size)
+        reports.append(SizeReport(size, heights, found, metrics.eer(found, labels), tar))
+    return reports
 
 
 def _embed_all(embed: Embed, samples: Sequence[Sample]) -> Floats:

@@ -33,6 +33,7 @@ from facecctv.metrics.scores import (
     eer,
     normal_deviate,
     roc,
+    share_interval,
     tar_at_far,
 )
 from facecctv.metrics.tracking import Named, Tracking, tracking
@@ -67,6 +68,7 @@ __all__ = [
     "precision_recall",
     "psnr",
     "roc",
+    "share_interval",
     "ssim",
     "tar_at_far",
     "tracking",

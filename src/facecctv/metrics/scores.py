@@ -195,3 +195,21 @@ def calibration(
     gap = np.abs(confidence - frequency)
     error = float(np.nansum(gap * count) / len(said)) if len(said) else math.nan
     return Calibration(confidence, frequency, count, error)
+
+
+def share_interval(hits: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a share of which `hits` of `count` independent trials were seen.
+
+    Wilson, Probable inference, the law of succession, and statistical inference (1927). (0, 1)
+    without trials. Raises ValueError for more hits than trials or a level outside 0..1.
+    """
+    if not 0 <= hits <= count or not 0 < level < 1:
+        raise ValueError("hits lie in 0..count, and a level between 0 and 1")
+    if count == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, weight = hits / count, 1 + z * z / count
+    middle = (share + z * z / (2 * count)) / weight
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / weight
+    low = 0.0 if hits == 0 else middle - half
+    return low, 1.0 if hits == count else middle + half

@@ -139,6 +139,12 @@ class Card(_Part):
             raise ModelError(f"the card of {self.name} has no threshold {name!r}")
         return self.thresholds[name].value
 
+    def of_task(self, task: str) -> Card:
+        """This card; raises ModelError where the model was made for another task."""
+        if self.task != task:
+            raise ModelError(f"{self.name} is no {task} but for the task {self.task}")
+        return self
+
     def to_metadata(self) -> dict[str, str]:
         """Returns the entries to put into the metadata map of the ONNX file."""
         value = {"schema": SCHEMA, **self.model_dump(mode="json")}

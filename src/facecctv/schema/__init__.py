@@ -126,6 +126,8 @@ class Drift(_Model):
     limit: Similarity | None = None
     at: str | None = None
     """The error rate that the limit was set at."""
+    reason: str | None = None
+    """Why it is unknown."""
 
     @classmethod
     def of(cls, drift: types.Drift) -> Self:
@@ -135,6 +137,7 @@ class Drift(_Model):
             similarity=drift.similarity,
             limit=drift.limit,
             at=drift.at or None,
+            reason=drift.reason or None,
         )
 
 
@@ -368,6 +371,9 @@ class Verification(_Model):
     a: Result
     """With the one face that was compared."""
     b: Result
+    more_a: tuple[Result, ...] | None = None
+    """Further sights of the first person, where they were handed in."""
+    more_b: tuple[Result, ...] | None = None
     similarity: Similarity
     false_match_rate: Rate
     """How often different people are at least so alike, at this quality."""

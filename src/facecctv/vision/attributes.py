@@ -214,9 +214,7 @@ class AttributeEstimator:
         return ages, genders.reshape(len(crops))
 
     def _side(self) -> int:
-        card = self.card
-        if card.task != TASK:
-            raise ModelError(f"{card.name} is a {card.task}, not a {TASK}")
+        card = self.card.of_task(TASK)
         height, width = input_size(card)
         if height != width:
             raise ModelError(f"{card.name} takes {width} x {height} pixels; faces are square")

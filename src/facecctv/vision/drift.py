@@ -7,15 +7,18 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facecctv.errors import ModelError
 from facecctv.geometry import align
 from facecctv.image.sizes import resize
+from facecctv.models.card import Card
 from facecctv.types import Crop, Drift, DriftVerdict, Floats, Image, check_image
-from facecctv.vision.compare import comparison_of
+from facecctv.vision.compare import TASK, comparison_of, crop_of
 from facecctv.vision.recognise import Recogniser
 
 LIMIT = "identity-drift"
 """The threshold of the recogniser's card: least similarity of a face that stayed the same."""
+
+NO_RECOGNISER = "no recogniser is installed"
+"""Why a drift is unknown where there is no meter."""
 
 CHANGE_MIDDLE = 128
 """Grey level of a change map where nothing changed."""
@@ -26,9 +29,10 @@ CHANGE_GAIN = 2.0
 class DriftMeter:
     """Compares each enhanced face with the original through a recogniser.
 
-    Both faces are brought upright at 112 pixels by plain interpolation first. Raises ModelError
-    when the recogniser's card lacks the limit, named "identity-drift", or the least height of a
-    face that it can tell anything about, `least_face_px` in its extra facts.
+    Both faces are brought upright by plain interpolation first. Every drift is unknown, with the
+    reason, where the recogniser takes no aligned faces or its card lacks the limit, named
+    "identity-drift", or the least height of a face that it can tell anything about,
+    `least_face_px` in its extra facts. Raises ModelError for a model that cannot be used at all.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
@@ -39,14 +43,19 @@ class DriftMeter:
 
         Raises ValueError unless there are as many of them as crops.
         """
-        pairs = [_aligned(*pair) for pair in zip(crops, enhanced, strict=True)]
-        card, least = self._recogniser.card, self._least()
-        usable = [
-            index
-            for index, (crop, pair) in enumerate(zip(crops, pairs, strict=True))
-            if pair and crop.face.height >= least
+        if len(crops) != len(enhanced):
+            raise ValueError(f"{len(crops)} crops, {len(enhanced)} enhanced pictures")
+        card = self._recogniser.card
+        hindrance = _hindrance(card)
+        if hindrance or not crops:
+            return [Drift("unknown", reason=hindrance)] * len(crops)
+        side, least = self._recogniser.side, float(card.extra["least_face_px"])
+        pairs = [_aligned(*pair, side) for pair in zip(crops, enhanced, strict=True)]
+        drifts = [
+            Drift("unknown", reason=_reason(crop, pair, least))
+            for crop, pair in zip(crops, pairs, strict=True)
         ]
-        drifts = [Drift("unknown")] * len(crops)
+        usable = [index for index, drift in enumerate(drifts) if not drift.reason]
         if not usable:
             return drifts
         limit = card.threshold(LIMIT)
@@ -60,21 +69,31 @@ class DriftMeter:
         rule = comparison_of(self._recogniser.card)
         return np.clip(rule(found[::2], found[1::2]), -1, 1)
 
-    def _least(self) -> float:
-        card = self._recogniser.card
-        least = card.extra.get("least_face_px")
-        if not isinstance(least, int | float):
-            raise ModelError(f"the card of {card.name} names no least_face_px")
-        return float(least)
+
+def _hindrance(card: Card) -> str:
+    """Why this recogniser can say nothing about any face; empty if it can."""
+    if card.task != TASK or crop_of(card) != "aligned":
+        return f"{card.name} takes no aligned faces"
+    if LIMIT not in card.thresholds:
+        return f"the card of {card.name} has no threshold {LIMIT}"
+    if not isinstance(card.extra.get("least_face_px"), int | float):
+        return f"the card of {card.name} names no least_face_px"
+    return ""
 
 
-def _aligned(crop: Crop, enhanced: Image) -> tuple[Image, ...]:
+def _reason(crop: Crop, pair: tuple[Image, ...], least: float) -> str:
+    if crop.face.height < least:
+        return f"lower than {least:g} px"
+    return "" if pair else "its landmarks determine no upright face"
+
+
+def _aligned(crop: Crop, enhanced: Image, side: int) -> tuple[Image, ...]:
     """The face upright, before and after; empty where its landmarks determine nothing."""
     scale = check_image(enhanced).shape[1] / crop.image.shape[1]
     landmarks = crop.face.landmarks - np.array([crop.x, crop.y], np.float32)
     try:
-        before = align(crop.image, landmarks)
-        return before, align(enhanced, landmarks * np.float32(scale))
+        before = align(crop.image, landmarks, side)
+        return before, align(enhanced, landmarks * np.float32(scale), side)
     except ValueError:
         # Landmarks in one point: drawn by hand, or no face at all.
         return ()

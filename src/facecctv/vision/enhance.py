@@ -21,7 +21,7 @@ from facecctv.models.card import Card
 from facecctv.models.session import Runner
 from facecctv.types import Crop, Drift, Enhanced, Face, Floats, Image, Origin, check_image
 from facecctv.vision.colourise import is_grey
-from facecctv.vision.drift import DriftMeter
+from facecctv.vision.drift import NO_RECOGNISER, DriftMeter
 from facecctv.vision.tiling import in_tiles, lay, tile_side
 
 TASK = "enhancer"
@@ -74,10 +74,7 @@ class Enhancer:
     @property
     def card(self) -> Card:
         """The model's own account of itself."""
-        card = self._session.card
-        if card.task != TASK:
-            raise ModelError(f"{card.name} is no {TASK} but for the task {card.task}")
-        return card
+        return self._session.card.of_task(TASK)
 
     @property
     def scale(self) -> int:
@@ -228,7 +225,7 @@ class FaceEnhancer:
             for crop, grey in zip(crops, greys, strict=True)
         ]
         if self.meter is None:
-            drifts = [Drift("unknown")] * len(crops)
+            drifts = [Drift("unknown", reason=NO_RECOGNISER)] * len(crops)
         else:
             drifts = self.meter(crops, pictures)
         strength = enhancer.options.strength

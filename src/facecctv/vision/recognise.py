@@ -45,6 +45,11 @@ class Recogniser:
         height, width = self._size()
         return int(self.embed([np.zeros((height, width, 3), np.uint8)]).shape[1])
 
+    @property
+    def side(self) -> int:
+        """Of the aligned squares that it takes, pixels; ModelError where it takes none."""
+        return self._size()[0]
+
     def embed(self, crops: Sequence[Image]) -> Floats:
         """(N, D) float32 of unit length, one for each aligned face; (0, D or 0) for none.
 
@@ -66,12 +71,12 @@ class Recogniser:
 
         A face whose landmarks coincide is made upright by those that are usual in its box.
         """
-        side = self._size()[0]
+        side = self.side
         return self.embed([upright(image, face, side) for face in faces])
 
     def _size(self) -> tuple[int, int]:
-        card = self.card
-        if card.task != TASK or crop_of(card) != "aligned":
+        card = self.card.of_task(TASK)
+        if crop_of(card) != "aligned":
             raise ModelError(f"{card.name} is no {TASK} of aligned faces")
         return input_size(card)
 

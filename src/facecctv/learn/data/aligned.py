@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from facecctv.errors import LabelError
 from facecctv.geometry import TEMPLATE, similarity, warp
 from facecctv.learn.data.degrade import compress, defocus, motion, night, noise, tint, tone
-from facecctv.learn.data.detection import LANDMARK_COLUMNS, Archives, Row, _floats, read_table
+from facecctv.learn.data.detection import LANDMARK_COLUMNS, Archives, Row, floats, read_table
 from facecctv.types import Floats, Image
 
 SIDE = 128
@@ -33,8 +34,6 @@ class AlignedFaces:
     """(N, 128) float32, unit length, of the clean picture."""
     identities: np.ndarray
     """(N,) int64, -1 where unknown."""
-    heights: Floats
-    """(N,) float32: height of the face in the stored picture, pixels."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,7 +51,6 @@ def load_portraits(folder: Path, split: str) -> AlignedFaces:
         np.stack(images),
         embeddings[keep],
         np.full(len(keep), -1),
-        np.full(len(keep), FACE_HEIGHT, np.float32),
     )
 
 
@@ -60,8 +58,7 @@ def load_people_aligned(folder: Path, split: str) -> AlignedFaces:
     """The `identities` set, turned upright by its landmarks; its identities are numbered from 0."""
     rows = read_table(folder / "identities.csv", ("image", "split", "identity"))
     archives = Archives(folder)
-    landmarks = _floats(rows, LANDMARK_COLUMNS).reshape(-1, 5, 2)
-    boxes = _floats(rows, ("y1", "y2"))
+    landmarks = floats(rows, LANDMARK_COLUMNS).reshape(-1, 5, 2)
     keep = _of_split(rows, split)
     target = TEMPLATE + np.float32(BORDER)
 
@@ -76,7 +73,6 @@ def load_people_aligned(folder: Path, split: str) -> AlignedFaces:
         np.stack(_in_threads(upright, keep)),
         _embeddings(folder / "identities_embeddings.npy", len(rows))[keep],
         np.array([number[person] for person in people]),
-        (boxes[:, 1] - boxes[:, 0])[keep],
     )
 
 
@@ -87,7 +83,7 @@ def _of_split(rows: list[Row], split: str) -> list[int]:
     return keep
 
 
-def _in_threads(make, indices: list[int]) -> list[Image]:  # type: ignore[no-untyped-def]
+def _in_threads(make: Callable[[int], Image], indices: list[int]) -> list[Image]:
     with ThreadPoolExecutor() as pool:
         return list(pool.map(make, indices))
 

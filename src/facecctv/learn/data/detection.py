@@ -117,7 +117,8 @@ def _pictures(rows: Sequence[Row], split: str) -> dict[str, list[Row]]:
     return groups
 
 
-def _floats(rows: Sequence[Row], columns: Sequence[str]) -> Floats:
+def floats(rows: Sequence[Row], columns: Sequence[str]) -> Floats:
+    """(rows, columns) float32 of a table, NaN where empty; LabelError for what is no number."""
     try:
         values = [[float(row[c]) if row.get(c) else np.nan for c in columns] for row in rows]
     except ValueError as error:
@@ -126,10 +127,10 @@ def _floats(rows: Sequence[Row], columns: Sequence[str]) -> Floats:
 
 
 def _sample(name: str, image: Image, rows: Sequence[Row], ignore: Sequence[bool]) -> Sample:
-    boxes = _floats(rows, BOX_COLUMNS)
+    boxes = floats(rows, BOX_COLUMNS)
     if not (np.isfinite(boxes).all() and (boxes[:, :2] < boxes[:, 2:]).all()):
         raise LabelError(f"{name}: a box needs four numbers with x1 < x2 and y1 < y2")
-    landmarks = _floats(rows, LANDMARK_COLUMNS).reshape(-1, 5, 2)
+    landmarks = floats(rows, LANDMARK_COLUMNS).reshape(-1, 5, 2)
     return Sample(name, image, boxes, landmarks, np.array(ignore, bool))
 
 
@@ -143,7 +144,7 @@ def load_faces(folder: Path, split: str, *, trust_all: bool = False) -> Samples:
 
     def make(name: str) -> Sample:
         rows = groups[name]
-        unconfirmed = _floats(rows, ["score"])[:, 0] == 0
+        unconfirmed = floats(rows, ["score"])[:, 0] == 0
         ignore = [
             row["origin"] == "ignore" or (not trust_all and row["origin"] == "gt" and bool(alone))
             for row, alone in zip(rows, unconfirmed, strict=True)

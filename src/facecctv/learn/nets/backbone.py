@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from facecctv.errors import InputError, ModelError, ModelNotFound, SettingError
+from facecctv.errors import InputError, ModelError, SettingError
 
 IMAGENET, NONE, SHIPPED = "imagenet", "none", "shipped"
 POOLINGS = ("max", "average", "flatten")
@@ -77,9 +77,9 @@ class _Preprocess(layers.Layer):
 
 def _maker(name: str) -> Callable[..., keras.Model]:
     if name.lower() == SHIPPED:
-        raise ModelNotFound(
-            "no face embedder is shipped yet to start from: choose a trunk of keras.applications, "
-            "such as ResNet50"
+        raise SettingError(
+            "the shipped embedder is a trunk for recognisers only (train recogniser --backbone "
+            "shipped); the shipped detector is fine-tuned with --arch fast"
         )
     known = {n.lower(): n for n in backbone_names()}
     if name.lower() not in known:

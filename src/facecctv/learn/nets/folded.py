@@ -1,4 +1,4 @@
-"""Weights of an exported detector, brought back into the network they came from.
+"""Weights of an exported network of ours, brought back into the network they came from.
 
 Export folds each normalisation into its convolution. A folded weight and bias are a convolution
 whose normalisation does nothing but add the bias, so they can be put back exactly: scale 1, mean 0,
@@ -38,6 +38,24 @@ def load_folded(model: keras.Model, exported: bytes) -> None:
         for node, layer in _pairs(name, tensor, producers, seen):
             weight, bias = (values[n] for n in node.input[1:])
             _put(layer, weight, bias)
+
+
+def load_in_order(model: keras.Model, exported: bytes) -> None:
+    """Gives a network without branches, such as the face embedder, the weights of its ONNX file.
+
+    Its convolutions and its dense layer stand in the file in the order in which they were built.
+    Raises ModelError where their number or a shape differs.
+    """
+    graph = onnx.load_model_from_string(exported).graph
+    values = _values(graph)
+    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    kinds = ConvNorm | keras.layers.Dense
+    built = [layer for layer in model.layers if isinstance(layer, kinds)]
+    if len(nodes) != len(built):
+        raise ModelError(f"the file has {len(nodes)} layers with weights, not {len(built)}")
+    for node, layer in zip(nodes, built, strict=True):
+        weight, bias = (values[name] for name in node.input[1:])
+        _put(layer, weight, bias)
 
 
 def _values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
@@ -93,6 +111,8 @@ def _put(layer: keras.layers.Layer, weight: np.ndarray, bias: np.ndarray) -> Non
             (layer.mean, 0 * ones),
             (layer.variance, ones * np.float32(1 - layer.epsilon)),
         ]
+    elif isinstance(layer, keras.layers.Dense):
+        values = [(layer.kernel, weight), (layer.bias, bias)]
     else:
         values = [(layer.kernel, weight.transpose(2, 3, 1, 0)), (layer.bias, bias.reshape(-1))]
     for variable, value in values:

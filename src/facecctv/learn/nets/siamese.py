@@ -7,13 +7,18 @@ absolute difference of two vectors, contrastive loss on pairs, triplet loss on w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import keras
 from keras import layers, ops
 
-from facecctv.errors import SettingError
-from facecctv.learn.nets.backbone import NONE, build_backbone, pooled
+from facecctv.errors import InputError, SettingError
+from facecctv.learn.nets import embedder as face_embedder
+from facecctv.learn.nets.backbone import NONE, SHIPPED, build_backbone, pooled
+from facecctv.learn.nets.folded import load_in_order
+from facecctv.models.card import Card
+from facecctv.vision.compare import TASK
 
 Distance = Literal["euclidean", "cosine"]
 
@@ -23,6 +28,7 @@ class EmbedderNet:
     """A trunk, pooled, projected and brought to unit length."""
 
     backbone: str = "ResNet50"
+    """Of keras.applications, or `shipped`: the face embedder that comes with the product."""
     size: int = 112
     """Side of the square face pictures, pixels."""
     embedding: int = 128
@@ -33,11 +39,63 @@ class EmbedderNet:
             raise SettingError(f"an embedding has at least 2 numbers, not {self.embedding}")
 
     def build(self, weights: str = NONE, *, offline: bool = False) -> keras.Model:
-        """Returns a Keras model: (N, size, size, 3) RGB 0..255 -> (N, embedding), length 1."""
+        """Returns a Keras model: (N, size, size, 3) RGB 0..255 -> (N, embedding), length 1.
+
+        `weights` as for build_backbone; for `shipped` `none` or the path of its ONNX file. Raises
+        as build_backbone, and SettingError for sizes that the shipped embedder does not have.
+        """
+        if self.backbone.lower() == SHIPPED:
+            return self._shipped(weights)
         trunk = build_backbone(self.backbone, self.size, weights, offline=offline)
         picture = keras.Input((self.size, self.size, 3), name="picture")
         x = layers.Dense(self.embedding, name="projection")(pooled(trunk(picture), self.pooling))
         return keras.Model(picture, layers.UnitNormalization(name="embedding")(x), name="embedder")
+
+    def _shipped(self, weights: str) -> keras.Model:
+        whole = face_embedder.EmbedderNet()
+        if (self.size, self.embedding) != (112, whole.embedding):
+            raise SettingError(
+                f"the shipped embedder takes 112 px and gives {whole.embedding} numbers, not "
+                f"{self.size} px and {self.embedding}"
+            )
+        network = whole.build()
+        if weights != NONE:
+            load_in_order(network, shipped_embedder(weights))
+        head = network.get_layer("embedding")
+        trunk = AsExported(keras.Model(network.input, head.input), name="backbone")
+        picture = keras.Input((self.size, self.size, 3), name="picture")
+        x = layers.Rescaling(1 / 255)(layers.Permute((3, 1, 2))(picture))
+        x = layers.Dense(self.embedding, name="projection")(trunk(x))
+        model = keras.Model(picture, layers.UnitNormalization(name="embedding")(x), name="embedder")
+        model.get_layer("projection").set_weights(head.get_weights())
+        return model
+
+
+class AsExported(layers.Layer):
+    """A trunk with its normalisation in inference mode at all times.
+
+    Weights that came out of a file have it folded in (nets/folded.py).
+    """
+
+    def __init__(self, trunk: keras.Model, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.trunk = trunk
+
+    def call(self, x: object) -> object:
+        return self.trunk(x, training=False)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return self.trunk.compute_output_shape(shape)
+
+
+def shipped_embedder(path: str) -> bytes:
+    """An embedder's file. Raises InputError and ModelError where it is none."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    Card.from_model(data).of_task(TASK)
+    return data
 
 
 def pair_classifier(embedder: keras.Model) -> keras.Model:

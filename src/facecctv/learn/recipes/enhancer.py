@@ -29,7 +29,7 @@ from rich.console import Console
 from torch.nn import functional
 
 from facecctv.learn import restoring
-from facecctv.learn.data.aligned import BORDER
+from facecctv.learn.data.aligned import BORDER, SIDE
 from facecctv.learn.data.restore import Camera, Patches, Sharp, draw_patch, load_sharp
 from facecctv.learn.data.restore import small_and_sharp as degrade
 from facecctv.learn.evaluate_restoring import BANDS, CONDITIONS, score_restoration, sharp_faces
@@ -79,6 +79,7 @@ RECIPES = {
         net=EnhancerNet(scale=2),
         camera=Camera(scale=2),
         patches=replace(_MORE_FACES, side=64),
+        identity=0.25,
         schedule=replace(_LATER, steps=3_000),
     ),
 }
@@ -145,7 +146,9 @@ def step_loss(
 
 
 def _square(pictures: torch.Tensor) -> torch.Tensor:
-    """The recognition square out of upright faces with their border."""
+    """The recognition square out of upright faces with their border, whatever their size."""
+    if pictures.shape[-1] != SIDE:
+        pictures = functional.interpolate(pictures, (SIDE, SIDE), mode="bicubic")
     part = pictures[..., BORDER:-BORDER, BORDER:-BORDER]
     return part.contiguous(memory_format=torch.channels_last)
 

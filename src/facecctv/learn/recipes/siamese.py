@@ -29,8 +29,14 @@ from facecctv.learn.data.persons import (
 )
 from facecctv.learn.export import check_parity, export
 from facecctv.learn.fitting import Lesson, Row, Source, Training, predict, teach
-from facecctv.learn.nets.backbone import NONE
-from facecctv.learn.nets.siamese import Distance, EmbedderNet, pair_classifier, pair_distance
+from facecctv.learn.nets.backbone import NONE, SHIPPED
+from facecctv.learn.nets.siamese import (
+    Distance,
+    EmbedderNet,
+    pair_classifier,
+    pair_distance,
+    shipped_embedder,
+)
 from facecctv.learn.outcomes import PairOutcome, pair_outcome
 from facecctv.learn.recipes.single_face import HALF_WEIGHTS_TOLERANCE
 from facecctv.learn.teaching_losses import ContrastiveLoss, Mining, TripletLoss
@@ -209,6 +215,13 @@ def export_embedder(model: keras.Model, card: Card) -> bytes:
     return exported
 
 
+def _before(recipe: SiameseRecipe) -> tuple[TrainingData, ...]:
+    """What the shipped embedder had seen, where it was the start."""
+    if recipe.net.backbone.lower() != SHIPPED or recipe.weights == NONE:
+        return ()
+    return Card.from_model(shipped_embedder(recipe.weights)).training_data
+
+
 def embedder_card(
     name: str,
     recipe: SiameseRecipe,
@@ -234,7 +247,10 @@ def embedder_card(
         thresholds={
             "default": Threshold(value=outcome.threshold, at=f"highest accuracy on {conditions}")
         },
-        training_data=(TrainingData(name=data, licence="not stated: the user's own"),),
+        training_data=(
+            *_before(recipe),
+            TrainingData(name=data, licence="not stated: the user's own"),
+        ),
         metrics=tuple(
             Metric(name=key, value=round(value, 5), conditions=conditions)
             for key, value in outcome.row().items()
