@@ -107,8 +107,8 @@ class TestExamine:
 class TestEvaluate:
     @pytest.fixture
     def data(self, place):
-        """Twenty-seven faces, each as red as its bin's age says, alike in every split."""
-        ages = [("0", "2", 1), ("20", "29", 24), ("50", "59", 55)] * 9
+        """Forty-eight faces, each as red as its bin's age says, alike in every split."""
+        ages = [("0", "2", 1), ("20", "29", 24), ("50", "59", 55)] * 16
         rows = [
             {"image": f"{split}{number}.png", "split": split, "age_min": low, "age_max": high,
              "gender": ("male", "female")[number % 2], "race": ("a", "b")[number % 2]}

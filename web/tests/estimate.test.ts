@@ -17,11 +17,7 @@ test.each([
     'Estimated: 25–38 years, gender undetermined',
     'Geschätzt: 25–38 Jahre, Geschlecht unbestimmt',
   ],
-  [
-    { gender: gender('male') },
-    'Estimated: probably male',
-    'Geschätzt: vermutlich männlich',
-  ],
+  [{ gender: gender('male') }, 'Estimated: probably male', 'Geschätzt: vermutlich männlich'],
   [
     { attributes: 'insufficient_quality' as const },
     'Too little is visible to estimate age or gender.',
