@@ -12,6 +12,7 @@ import pytest
 
 from facecctv.errors import OutputError, VideoError
 from facecctv.footage.ahead import ahead
+from facecctv.footage.cells import cells_of
 from facecctv.footage.video import Mark, Video
 from facecctv.footage.writing import Writer
 from facecctv.types import Frame
@@ -288,3 +289,36 @@ def test_the_size_may_not_change(tmp_path):
 
     with pytest.raises(ValueError, match="32 x 48"):
         write_both()
+
+
+@pytest.mark.parametrize(
+    ("size", "codec"), [((64, 48), "libx264"), ((60, 44), "libx264"), ((64, 48), "ffv1")]
+)
+def test_cells_of_a_frame_without_its_pixels(tmp_path, size, codec):
+    rng = np.random.default_rng(3)
+    width, height = size
+    images = []
+    for _ in range(4):
+        coarse = rng.integers(30, 220, (-(-height // 8), -(-width // 8), 3), np.uint8)
+        images.append(np.kron(coarse, np.ones((8, 8, 1), np.uint8))[:height, :width])
+    path = write(tmp_path / "a.mkv", steady(4), width, height, images=images, codec=codec)
+    with Video(path) as video:
+        stills, frames = list(video.stills()), list(video.frames())
+    for still, frame in zip(stills, frames, strict=True):
+        assert (still.index, still.time) == (frame.index, frame.time)
+        assert np.array_equal(still.frame().image, frame.image)
+        expected = cells_of(frame.image)
+        assert still.cells.shape == expected.shape == (-(-height // 8), -(-width // 8), 3)
+        # Colours out of RGB's reach are cut in the one and not in the other.
+        assert np.abs(still.cells - expected).max() < 8
+        assert np.abs(still.cells - expected).mean() < 1.5
+
+
+def test_stills_begin_again_at_a_mark(tmp_path):
+    path = write(tmp_path / "a.mp4", steady(20))
+    with Video(path) as video:
+        whole = list(video.stills())
+        rest = list(video.stills(video.mark(whole[13])))
+    assert [one.index for one in rest] == list(range(13, 20))
+    for one, other in zip(rest, whole[13:], strict=True):
+        assert np.array_equal(one.cells, other.cells)

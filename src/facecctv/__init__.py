@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facecctv.build import (
+        body_finder,
         colouriser,
         enhancer,
         estimator,
@@ -68,6 +69,7 @@ __all__ = [
     "Settings",
     "Use",
     "__version__",
+    "body_finder",
     "colouriser",
     "enhancer",
     "estimator",
@@ -88,6 +90,7 @@ _HOMES = {
     "Picture": "facecctv.image",
     "Pipeline": "facecctv.pipeline",
     "Settings": "facecctv.settings",
+    "body_finder": "facecctv.build",
     "colouriser": "facecctv.build",
     "enhancer": "facecctv.build",
     "estimator": "facecctv.build",

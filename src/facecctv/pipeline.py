@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from facecctv.geometry import crop
 from facecctv.types import (
     Attributes,
+    Body,
     Coloured,
     Crop,
     Decision,
@@ -33,6 +34,9 @@ Identify = Callable[[Portrait], tuple[tuple[Match, ...], Decision]]
 Colourise = Callable[[Image, Sequence[Portrait]], Sequence[Coloured | None]]
 """Sees what was learnt so far, enhanced crops among it."""
 
+FindBodies = Callable[[Image, Sequence[Face]], Sequence[Body]]
+"""Sees the faces found, to link each to its body."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -50,6 +54,9 @@ class Pipeline:
     """Needs `embed`."""
     attributes: Estimate | None = None
     """Nothing else sees what it says."""
+    bodies: FindBodies | None = None
+    """People, faces visible or not. No part of a portrait: call it with the picture and the faces
+    of its portraits."""
 
     def image(self, image: Image) -> list[Portrait]:
         """Every face of an (H, W, 3) uint8 RGB picture, best first; an empty list when none."""

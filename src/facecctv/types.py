@@ -99,10 +99,15 @@ class Body:
     box: Floats
     """(4,) float32, as in Face."""
     score: float
+    """0..1."""
+    face: int | None = None
+    """Index of the person's face among the faces of the picture; None where it was not found."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "box", _check_box(self.box))
         _check_fraction("score", self.score)
+        if self.face is not None and self.face < 0:
+            raise ValueError(f"the index of a face is 0 or more, not {self.face}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from facecctv.image import encode
+from tests.api.filmed import film, frame
 from tests.api.hostile import BODIES, PICTURES
 from tests.api.programs import served
 
@@ -66,6 +67,22 @@ def until_quiet(log, start=0):
     return written(log, start)
 
 
+def video(client, replies):
+    """A video looked through and covered; what is no video is among the replies."""
+    data = film([frame((10 + 4 * at, 40)) for at in range(12)], sound=0.4)
+    address = client.post("/v1/jobs", files={"file": ("a.mp4", data)}).headers["location"]
+    covered = client.post(f"{address}/redact").headers["location"]
+    for one in (address, covered):
+        while (job := client.get(one).json())["state"] not in ("done", "failed"):
+            time.sleep(0.2)
+        assert job["state"] == "done", job
+    assert client.get(f"{covered}/redacted").content
+    for one in (address, covered):
+        assert client.delete(one).status_code == 204
+    for broken in (data[:-500], b"no video" * 100_000, b""):
+        replies.append(client.post("/v1/jobs", files={"file": ("a.mp4", broken)}))
+
+
 def test_no_upload_is_written_anywhere_and_none_is_a_5xx(tmp_path, monkeypatch):
     log = tmp_path / "log"
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -86,6 +103,7 @@ def test_no_upload_is_written_anywhere_and_none_is_a_5xx(tmp_path, monkeypatch):
         for body, kind in BODIES:
             headers = {"content-type": kind.encode("latin-1")}
             replies.append(client.post("/v1/detect", content=body, headers=headers))
+        video(client, replies)
         assert until_quiet(log, start) == []
     assert {reply.status_code for reply in replies} == {200, 400, 413, 415, 422}
     assert len(replies) >= 200

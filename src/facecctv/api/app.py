@@ -25,6 +25,7 @@ from facecctv.api import (
     pages,
     people,
     steps,
+    videos,
 )
 from facecctv.api.around import Around
 from facecctv.api.desk import Desk, ServerSettings, Workshop
@@ -35,6 +36,7 @@ ROOMS = (
     making.routes,
     steps.routes,
     people.routes,
+    videos.routes,
     classic.routes,
     compreface.routes,
     compreface_people.routes,
@@ -100,7 +102,13 @@ def create_app(
             allow_origins=settings.origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["x-api-key", "content-type"],
-            expose_headers=["X-Input-SHA256", "X-Faces", *making.HEADERS, "Retry-After"],
+            expose_headers=[
+                "X-Input-SHA256",
+                "X-Faces",
+                *making.HEADERS,
+                "Retry-After",
+                "Location",
+            ],
         )
     app.add_middleware(
         Around,

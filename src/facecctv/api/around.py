@@ -67,7 +67,7 @@ class Around:
         except _Stalled:
             log.info("the client stopped taking its reply")
         except Exception as error:  # noqa: BLE001 - the door: a bug must not show its insides
-            log.error("bug: %s", _where(error))
+            log.error("bug: %s", where(error))
             if not reply.status:
                 await Problem(500, "a bug in this server").response()(scope, receive, reply)
 
@@ -116,7 +116,7 @@ def _template(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "other")
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """Kind and line of an error without its message, which may quote the request."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from facecctv.api.clips import Room
+from facecctv.api.jobs import Jobs
 from facecctv.api.lanes import Lane, Leave, Left
 from facecctv.api.limits import Gate, ServerLimits
 from facecctv.api.metrics import Metrics
@@ -32,12 +34,14 @@ from facecctv.errors import (
     WatchlistError,
 )
 from facecctv.evidence.steps import Modelled, Tool
+from facecctv.footage.redact import Detect
 from facecctv.identity.calibrate import Calibration
 from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
 from facecctv.models.card import Card
 from facecctv.pipeline import Pipeline
 from facecctv.vision.attributes import AttributeEstimator
+from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
 from facecctv.vision.detect import DetectOptions
 from facecctv.vision.drift import DriftMeter
@@ -54,6 +58,9 @@ class Workshop(Protocol):
     def during(self, check: Callable[[], None]) -> Workshop:
         """One over the same models that calls `check` before each run of a network."""
 
+    def watcher(self, options: DetectOptions | None = None) -> tuple[Detect, float]:
+        """A detector for video, which reports unsure faces too, and the score of a sure one."""
+
     def enhancer(
         self, scale: int = 4, options: EnhanceOptions | None = None, below: float = math.inf
     ) -> FaceEnhancer:
@@ -63,6 +70,9 @@ class Workshop(Protocol):
         self, options: ColouriseOptions | None = None, *, only_grey: bool = True
     ) -> FaceColouriser:
         """The stage that colours faces; raises ModelNotFound where there is no such model."""
+
+    def bodies(self, options: DetectOptions | None = None) -> BodyFinder:
+        """The stage that finds people; raises ModelNotFound where there is no model for it."""
 
     def recogniser(self) -> Recogniser:
         """What embeds faces; raises ModelNotFound where there is no such model."""
@@ -136,6 +146,8 @@ class Desk:
         self._looking = Lane("header", 2, settings.limits.requests)
         self._small = Lane("small", 1, settings.limits.queue)
         self._large = Lane("large", 1, settings.limits.queue)
+        self.room = Room(settings.limits.video_bytes)
+        self.jobs = Jobs(settings.limits)
         self._show()
 
     @property
@@ -144,7 +156,8 @@ class Desk:
         return self._looking, self._small, self._large
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads, and wipes all jobs."""
+        self.jobs.close()
         for lane in self.lanes:
             lane.close()
 
@@ -189,6 +202,10 @@ class Desk:
                 for upload in uploads:
                     upload.wipe()
                     self.gate.release(len(upload.data))
+
+    async def look(self, work: Callable[[], T]) -> T:
+        """The result of a short look at an upload, off the event loop; Problem as `answer`."""
+        return await self._looking.run(work, Leave(), self.limits.work_seconds)
 
     async def answer_plain(self, request: Request, work: Callable[[], Response]) -> Response:
         """The reply to a request without a picture whose work may block; it runs in a thread.

@@ -67,6 +67,13 @@ def pictures_body(names: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def video_body() -> dict[str, Any]:
+    """A request with one video, for `openapi_extra`."""
+    binary = {"type": "string", "format": "binary", "description": "The video file."}
+    form = {"type": "object", "required": ["file"], "properties": {"file": binary}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
 def _picture_body(field_name: str) -> dict[str, Any]:
     binary = {"type": "string", "format": "binary", "description": "The picture file."}
     text = {"type": "string", "format": "byte", "description": "The picture file in base64."}

@@ -48,12 +48,12 @@ def _missing(settings: ServerSettings, cards: Sequence[Card]) -> set[str]:
 def capabilities(
     openapi: dict[str, Any], cards: Sequence[Card], settings: ServerSettings
 ) -> list[str]:
-    """The names below /v1/ that take pictures, and for which all is there that they need."""
+    """The names below /v1/ that take pictures or videos, and whose needs are all there."""
     missing = _missing(settings, cards)
     names = [
         path.removeprefix("/v1/")
         for path, methods in openapi["paths"].items()
-        if path.startswith("/v1/") and "post" in methods
+        if path.startswith("/v1/") and path.count("/") == 2 and "post" in methods
     ]
     return [name for name in names if name not in missing]
 

@@ -56,6 +56,23 @@ class ServerLimits:
     requests_per_minute: int = 600
     """Of one client; 0: no limit."""
 
+    jobs: int = 6
+    """Videos at once, of all clients, waiting, at work or done."""
+    jobs_per_client: int = 3
+    """Of these, one client's."""
+    job_idle_seconds: int = 600
+    """After which a job that nobody asks for is cancelled and wiped."""
+    max_video_bytes: int = 512 * MIB
+    """Of one video file, as it comes and as it is covered."""
+    max_video_seconds: int = 2 * 60 * 60
+    """Of one video."""
+    max_frame_pixels: int = 10_000_000
+    """Of one frame of a video, width times height."""
+    video_upload_seconds: int = 1800
+    """For a whole video to arrive."""
+    video_bytes: int = 1536 * MIB
+    """Held at once for all videos, with what was found in them."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             least = 0 if field.name == "requests_per_minute" else 1

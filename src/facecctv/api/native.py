@@ -15,7 +15,7 @@ from facecctv import __version__, schema
 from facecctv.api import boxes, documents, replies
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
-from facecctv.api.options import Looking, LookingQuery, Showing, ShowingQuery
+from facecctv.api.options import BodiesQuery, Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
 from facecctv.api.recognising import Recognition
 from facecctv.evidence.provenance import embedded
@@ -44,11 +44,17 @@ def routes(desk: Desk) -> APIRouter:
         ),
         openapi_extra=documents.picture_body(),
     )
-    async def detect(request: Request, looking: LookingQuery, showing: ShowingQuery) -> Response:
-        """Where the faces of a picture are. With `Accept: image/png` (or jpeg, webp) the reply
-        is the picture with the faces outlined.
+    async def detect(
+        request: Request,
+        looking: LookingQuery,
+        showing: ShowingQuery,
+        bodies: BodiesQuery = False,
+    ) -> Response:
+        """Where the faces of a picture are, and its people if asked. With `Accept: image/png`
+        (or jpeg, webp) the reply is the picture with what was found outlined.
         """
-        return await desk.answer(request, _work(desk, request, looking, showing))
+        work = _work(desk, request, looking, showing, asked=_Asked(bodies=bodies))
+        return await desk.answer(request, work)
 
     if pipeline.assess is not None:
 
@@ -67,6 +73,7 @@ def routes(desk: Desk) -> APIRouter:
             looking: LookingQuery,
             showing: ShowingQuery,
             improving: ImprovingQuery,
+            bodies: BodiesQuery = False,
             embedding: Annotated[
                 bool, Query(description="Add each face's embedding, which is personal data.")
             ] = False,
@@ -85,7 +92,9 @@ def routes(desk: Desk) -> APIRouter:
             whether it is still the same person. They are judged by the original pixels alone.
             503 where the model is not installed.
             """
-            asked = _Asked(judge=True, by_hand=True, embed=embedding, estimate=attributes)
+            asked = _Asked(
+                judge=True, by_hand=True, embed=embedding, estimate=attributes, bodies=bodies
+            )
             work = _work(desk, request, looking, showing, improving, asked)
             return await desk.answer(request, work, load=improving.load)
 
@@ -122,6 +131,13 @@ class _Asked:
     estimate: bool = False
     by_hand: bool = False
     """Boxes in the request stand for faces."""
+    bodies: bool = False
+    """Of the picture: its people too."""
+
+    @property
+    def of_faces(self) -> bool:
+        """Whether more than their places."""
+        return self.judge or self.embed or self.estimate
 
 
 _NOTHING = _Asked()
@@ -142,10 +158,15 @@ def _work(
         image = seen.picture.image
         faces, unseen = _faces(desk, seen, looking, looker, by_hand=asked.by_hand)
         seen.leave.check()
+        people = None
+        if asked.bodies:
+            workshop = desk.workshop.during(seen.leave.check)
+            people = looking.bodies(workshop, image, faces, desk.limits.max_faces)
         if format is not None:
-            return replies.picture_reply(replies.annotated(image, faces), format, len(faces))
+            outlined = replies.annotated(image, faces, people or ())
+            return replies.picture_reply(outlined, format, len(faces))
         pictures = _Pictures(seen.picture, showing, improving)
-        if asked != _NOTHING or showing.crops:
+        if asked.of_faces or showing.crops:
             pipeline = improving.stages(looker, desk, seen)
             if not asked.judge:
                 pipeline = replace(pipeline, assess=None)
@@ -166,12 +187,13 @@ def _work(
                 width=seen.picture.width,
                 height=seen.picture.height,
                 faces=tuple(found),
+                bodies=None if people is None else tuple(map(schema.Body.of, people)),
                 crops=tuple(pictures.crops) if showing.crops else None,
                 enhanced=pictures.of("enhanced"),
                 changes=pictures.of("changes"),
                 coloured=pictures.of("coloured"),
                 annotated=(
-                    replies.data_url(replies.annotated(image, faces), showing.format)
+                    replies.data_url(replies.annotated(image, faces, people or ()), showing.format)
                     if showing.annotated
                     else None
                 ),

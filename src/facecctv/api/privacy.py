@@ -14,12 +14,20 @@ class Privacy(BaseModel):
 
     not_kept: tuple[str, ...] = (
         "Pictures, crops and results are held in memory for one request and never written to disk.",
+        (
+            "Videos, and what is found in them, are held in memory for the life of a job and never "
+            "written to disk."
+        ),
         "File names, faces and option values are never logged.",
         "Nothing is sent anywhere: no telemetry, no update check, no fetching of addresses.",
         "Pictures are never used for training.",
     )
     wiped: tuple[str, ...] = (
         "The received file and the decoded picture are overwritten with zeros after the reply.",
+        (
+            "A job's video, as it came and covered, is overwritten with zeros when the job is "
+            "deleted, when nobody has asked for it for job_idle_seconds, and when the server ends."
+        ),
     )
     not_wiped: tuple[str, ...] = (
         "Copies inside Python, the decoders and the network engine are freed, not overwritten.",
@@ -28,6 +36,10 @@ class Privacy(BaseModel):
     kept: tuple[str, ...] = (
         "Per request, on standard error: method, route, status, duration and size.",
         "Counters of the same since the start, in memory, shown at /metrics.",
+        (
+            "Of each job, in memory while it lives: who began it, by key or address, and what the "
+            "file was called."
+        ),
         "How often each client asked in the last minute, in memory, by key or address.",
         "Of API keys only their SHA-256 and name, in the file that the operator named.",
     )

@@ -12,7 +12,15 @@ from starlette.responses import JSONResponse
 MEDIA_TYPE = "application/problem+json"
 
 Reason = Literal[
-    "option", "output-too-large", "has-colour", "not-installed", "no-face", "several-faces"
+    "option",
+    "output-too-large",
+    "has-colour",
+    "not-installed",
+    "no-face",
+    "several-faces",
+    "not-a-video",
+    "video-too-large",
+    "no-job",
 ]
 """A member `reason` beside those of RFC 9457, where one status has several ways out."""
 
@@ -39,11 +47,14 @@ MEANINGS = {
     401: "An API key is needed, or the one sent is not known.",
     403: "The request comes from a web page that this server does not serve, or the server lets "
     "nobody change its watch-list.",
-    404: "Nothing answers here, or nobody of this name is on the watch-list.",
+    404: "Nothing answers here, nobody of this name is on the watch-list, or there is no such job, "
+    "or nothing of this name in it (yet).",
     405: "The address exists, the method does not.",
     408: "The upload took too long.",
-    413: "More bytes or pixels than the limits allow (`GET /v1/limits`).",
-    415: "Not a body or a picture of a known type.",
+    409: "The job is not one that this can be done to now.",
+    413: "More bytes, pixels or seconds than the limits allow (`GET /v1/limits`).",
+    415: "Not a body, a picture or a video of a known type.",
+    416: "The part asked for lies outside the video.",
     422: "An option out of its range, a picture that is damaged, or none or several faces where "
     "one is meant.",
     429: "Too much at once: try again after the seconds that `Retry-After` names.",

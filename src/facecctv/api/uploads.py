@@ -13,14 +13,15 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from facecctv.api.limits import Gate, ServerLimits
-from facecctv.api.problems import Problem
+from facecctv.api.limits import ServerLimits
+from facecctv.api.problems import Problem, Reason
+from facecctv.footage.memory import wipe
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -28,6 +29,27 @@ if TYPE_CHECKING:
 ENVELOPE = 16 * 1024
 """Bytes of a request beside its picture: boundaries, part headers, small fields."""
 LONGEST_NAME = 255
+
+
+class Memory(Protocol):
+    """Where uploads are counted, such as `limits.Gate`."""
+
+    def hold(self, count: int) -> None:
+        """Takes so many bytes; Problem 429 if they are not there."""
+
+    def release(self, count: int) -> None:
+        """Gives them back."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a request brings."""
+
+    names: Sequence[str]
+    what: str
+    max_bytes: int
+    seconds: int
+    idle_seconds: int
 
 
 @dataclass
@@ -50,17 +72,8 @@ class Upload:
         wipe(self.data)
 
 
-def wipe(data: bytearray) -> None:
-    """Overwrites a buffer with zeros, in place and without a second one of its size."""
-    view = memoryview(data)
-    zeros = bytes(min(len(data), 65536))
-    for start in range(0, len(data), 65536):
-        part = view[start : start + 65536]
-        part[:] = zeros[: len(part)]
-
-
 async def receive(
-    request: Request, limits: ServerLimits, gate: Gate, names: Sequence[str] = ("file",)
+    request: Request, limits: ServerLimits, gate: Memory, names: Sequence[str] = ("file",)
 ) -> list[Upload]:
     """The pictures of a multipart or JSON request, one for each name, in their order.
 
@@ -75,25 +88,45 @@ async def receive(
     length is announced), 415 for another type of body, 422 for boxes that are not JSON, 429 when
     the memory for uploads is full.
     """
+    wanted = _Wanted(names, "picture", limits.max_bytes, limits.upload_seconds, limits.idle_seconds)
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
-        return await _multipart(request, parameters.get(b"boundary", b""), limits, gate, names)
+        return await _multipart(request, parameters.get(b"boundary", b""), wanted, gate)
     if kind == b"application/json":
-        return await _json(request, limits, gate, names)
+        return await _json(request, wanted, gate)
     raise Problem(415, "send the picture as multipart/form-data or, in base64, as application/json")
 
 
-async def _pieces(request: Request, limits: ServerLimits, most: int) -> AsyncIterator[bytes]:
+async def receive_video(request: Request, limits: ServerLimits, memory: Memory) -> Upload:
+    """The one video of a multipart request, named as the one picture of `receive` is.
+
+    Raises Problem as that, but for boxes and JSON.
+    """
+    wanted = _Wanted(
+        ("file",),
+        "video",
+        limits.max_video_bytes,
+        limits.video_upload_seconds,
+        limits.idle_seconds,
+    )
+    kind, parameters = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise Problem(415, "send the video as multipart/form-data", reason="not-a-video")
+    boundary = parameters.get(b"boundary", b"")
+    return (await _multipart(request, boundary, wanted, memory))[0]
+
+
+async def _pieces(request: Request, wanted: _Wanted, most: int) -> AsyncIterator[bytes]:
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced) > most:
-        raise _too_large(limits)
+        raise _too_large(wanted)
     total = 0
     stream = request.stream()
-    end = asyncio.get_running_loop().time() + limits.upload_seconds
+    end = asyncio.get_running_loop().time() + wanted.seconds
     while True:
         now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(min(limits.idle_seconds, end - now)):
+            async with asyncio.timeout(min(wanted.idle_seconds, end - now)):
                 piece = await anext(stream, b"")
         except TimeoutError as error:
             raise Problem(408, "the upload came too slowly", {"Connection": "close"}) from error
@@ -101,19 +134,20 @@ async def _pieces(request: Request, limits: ServerLimits, most: int) -> AsyncIte
             return
         total += len(piece)
         if total > most:
-            raise _too_large(limits)
+            raise _too_large(wanted)
         yield piece
 
 
-def _too_large(limits: ServerLimits) -> Problem:
-    detail = f"a picture file may have {limits.max_bytes:,} bytes at most"
-    return Problem(413, detail, {"Connection": "close"})
+def _too_large(wanted: _Wanted) -> Problem:
+    detail = f"a {wanted.what} file may have {wanted.max_bytes:,} bytes at most"
+    reason: Reason | None = "video-too-large" if wanted.what == "video" else None
+    return Problem(413, detail, {"Connection": "close"}, reason=reason)
 
 
 class _Held:
     """A buffer that grows within the gate's memory, and gives it back when wiped."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Memory) -> None:
         self.data = bytearray()
         self._gate = gate
 
@@ -129,9 +163,10 @@ class _Held:
 class _Form:
     """Callbacks of the streaming parser: keeps the files wanted, skips everything else."""
 
-    def __init__(self, held: Sequence[_Held], wanted: Sequence[str]) -> None:
+    def __init__(self, held: Sequence[_Held], wanted: _Wanted) -> None:
         self._held = held
-        self._wanted = [name.encode() for name in wanted]
+        self._what = wanted.what
+        self._wanted = [name.encode() for name in wanted.names]
         self._header, self._value = b"", b""
         self._disposition = b""
         self._taking: int | None = None
@@ -180,7 +215,7 @@ class _Form:
             return
         if self._taking in self.names:
             many = "a request" if len(self._wanted) == 1 else "a name"
-            raise Problem(400, f"one picture {many}, not several")
+            raise Problem(400, f"one {self._what} {many}, not several")
         name = (file_name or b"upload").decode("utf-8", "replace")
         self.names[self._taking] = name[:LONGEST_NAME]
 
@@ -204,15 +239,16 @@ class _Form:
 
 
 async def _multipart(
-    request: Request, boundary: bytes, limits: ServerLimits, gate: Gate, names: Sequence[str]
+    request: Request, boundary: bytes, wanted: _Wanted, gate: Memory
 ) -> list[Upload]:
+    names = wanted.names
     held = [_Held(gate) for _ in names]
-    form = _Form(held, names)
+    form = _Form(held, wanted)
     try:
         if not boundary:
             raise Problem(400, "multipart/form-data without a boundary")
         parser = MultipartParser(boundary, form.callbacks())
-        async for piece in _pieces(request, limits, limits.max_bytes * len(names) + ENVELOPE):
+        async for piece in _pieces(request, wanted, wanted.max_bytes * len(names) + ENVELOPE):
             parser.write(piece)
         if not form.complete:
             raise Problem(400, "the multipart body ends too early")
@@ -222,8 +258,8 @@ async def _multipart(
         ]
         for at, name in enumerate(names):
             if at not in form.names:
-                raise Problem(400, f"no picture in the request: name its field {name!r}")
-        return _checked(uploads, names, limits)
+                raise Problem(400, f"no {wanted.what} in the request: name its field {name!r}")
+        return _checked(uploads, wanted)
     except FormParserError as error:
         _drop(held)
         raise Problem(400, "the multipart body is broken") from error
@@ -232,19 +268,18 @@ async def _multipart(
         raise
 
 
-async def _json(
-    request: Request, limits: ServerLimits, gate: Gate, names: Sequence[str]
-) -> list[Upload]:
+async def _json(request: Request, wanted: _Wanted, gate: Memory) -> list[Upload]:
+    names = wanted.names
     body, held = _Held(gate), [_Held(gate) for _ in names]
     try:
-        most = limits.max_bytes * len(names) * 4 // 3 + ENVELOPE
-        async for piece in _pieces(request, limits, most):
+        most = wanted.max_bytes * len(names) * 4 // 3 + ENVELOPE
+        async for piece in _pieces(request, wanted, most):
             body.add(piece)
         # Parsing and decoding take a while for large bodies: not on the event loop.
         name, pictures, boxes = await asyncio.to_thread(_pictures_in, body.data, names)
         for one, data in zip(held, pictures, strict=True):
             one.add(data)
-        return _checked([Upload(one.data, name, boxes) for one in held], names, limits)
+        return _checked([Upload(one.data, name, boxes) for one in held], wanted)
     except BaseException:
         _drop(held)
         raise
@@ -293,13 +328,13 @@ def _picture_in(value: dict[str, object], name: str, others: Sequence[str]) -> b
         raise Problem(400, "the picture is not base64") from error
 
 
-def _checked(uploads: list[Upload], names: Sequence[str], limits: ServerLimits) -> list[Upload]:
-    for upload, name in zip(uploads, names, strict=True):
+def _checked(uploads: list[Upload], wanted: _Wanted) -> list[Upload]:
+    for upload, name in zip(uploads, wanted.names, strict=True):
         problem = None
         if not upload.data:
-            problem = Problem(400, "the picture is empty")
-        elif len(upload.data) > limits.max_bytes:
-            problem = _too_large(limits)
+            problem = Problem(400, f"the {wanted.what} is empty")
+        elif len(upload.data) > wanted.max_bytes:
+            problem = _too_large(wanted)
         if problem is not None:
-            raise problem if len(names) == 1 else problem.of(name)
+            raise problem if len(wanted.names) == 1 else problem.of(name)
     return uploads

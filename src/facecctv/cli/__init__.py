@@ -36,6 +36,10 @@ COMMANDS = {
         "facecctv.cli.footage:footage",
         "Find every person in videos once, at their best.",
     ),
+    "watch": (
+        "facecctv.cli.watch:watch",
+        "Watch cameras: say who appears and leaves, and who it may be.",
+    ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
     "attributes": (
         "facecctv.cli.attributes:attributes",

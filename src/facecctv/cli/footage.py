@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,21 +15,21 @@ from facecctv import __version__, build
 from facecctv.cli import batch, footage_page, footage_results, improve, options, outputs, watching
 from facecctv.errors import ModelNotFound
 from facecctv.footage.attention import AttentionOptions
+from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
+from facecctv.footage.joining import NOT_JOINED, Joiner, groups
 from facecctv.footage.journal import Journal
-from facecctv.footage.people import Edit, Known, gathered, joined, known
+from facecctv.footage.people import Edit, gathered
 from facecctv.footage.portray import portray
 from facecctv.footage.track import TrackOptions
 from facecctv.footage.video import Video
-from facecctv.identity.calibrate import Calibration, calibration_of
+from facecctv.identity.calibrate import calibration_of
 from facecctv.image import shown, write_atomic
 from facecctv.schema.footage import Footage
 from facecctv.settings import Settings
-from facecctv.types import Frame, Track
+from facecctv.types import Track
 from facecctv.vision.detect import Detector
-from facecctv.vision.enhance import FaceEnhancer
 from facecctv.vision.quality import assess
-from facecctv.vision.recognise import Recogniser
 from facecctv.vision.single import SingleFaceDetector
 
 MaxLatency = Annotated[
@@ -38,10 +38,7 @@ MaxLatency = Annotated[
         metavar="SECONDS", min=0, help="After how long a new face is noticed at the latest."
     ),
 ]
-_NOT_JOINED = (
-    "passages are not joined into people: the model face-embedder is not installed, "
-    "so somebody who comes back is counted again (--merge joins by hand)"
-)
+_NOT_JOINED = f"{NOT_JOINED} (--merge joins by hand)"
 
 
 def footage(
@@ -61,6 +58,7 @@ def footage(
         typer.Option(help="Make one face of a person's best sights, so many times as large."),
     ] = "x2",
     enhance: improve.Enhance = None,
+    colourise: improve.Colourise = "off",
     forensic: improve.Forensic = False,
     merge: Annotated[
         list[str] | None,
@@ -89,14 +87,14 @@ def footage(
     settings = options.environment()
     how = options.look(threshold, min_face, "auto", "auto")
     detect, sure = build.watching_detector(settings, how, model)
-    stages = improve.stages(settings, enhance, "off", forensic)
-    faces = _recogniser(settings)
-    for note in (stages.note, "" if faces else f"Note: {_NOT_JOINED}."):
+    stages = improve.stages(settings, enhance, colourise, forensic)
+    joiner = _joiner(settings)
+    for note in (stages.note, "" if joiner else f"Note: {_NOT_JOINED}."):
         if note:
             print(note, file=sys.stderr)
     examining = ExamineOptions(AttentionOptions(max_latency), TrackOptions(high=sure))
     scale = None if fuse == "off" else int(fuse[1:])
-    work = _Work(detect, sure, examining, faces, scale, stages.enhance, edits)
+    work = _Work(detect, sure, examining, joiner, scale, stages, edits)
     status = 0
     with watching.ended_by_signals(), outputs.workshop(out) as workshop:
         job = _Job(work, found, out, workshop)
@@ -113,26 +111,13 @@ def footage(
     return status
 
 
-@dataclass(frozen=True)
-class _Faces:
-    """What passages are joined by."""
-
-    recogniser: Recogniser
-    calibration: Calibration
-
-    @property
-    def name(self) -> str:
-        card = self.recogniser.card
-        return f"{card.name} {card.version}"
-
-
-def _recogniser(settings: Settings) -> _Faces | None:
+def _joiner(settings: Settings) -> Joiner | None:
     recogniser = build.recogniser(settings)
     try:
         card = recogniser.card
     except ModelNotFound:
         return None
-    return _Faces(recogniser, calibration_of(card))
+    return Joiner(recogniser, calibration_of(card))
 
 
 @dataclass(frozen=True)
@@ -142,9 +127,9 @@ class _Work:
     detect: Detector | SingleFaceDetector
     sure: float
     examining: ExamineOptions
-    faces: _Faces | None
+    joiner: Joiner | None
     scale: int | None
-    enhance: FaceEnhancer | None
+    stages: improve.Stages
     edits: tuple[Edit, ...]
 
 
@@ -187,7 +172,7 @@ class _Job:
         last, frames = 0.0, 0
         with watching.counted(video) as count:
 
-            def tell(frame: Frame) -> None:
+            def tell(frame: Still) -> None:
                 nonlocal last, frames
                 last, frames = float(frame.time), frame.index + 1
                 count(frame)
@@ -212,11 +197,14 @@ class _Job:
         frames: int,
     ) -> footage_results.Written:
         work = self._work
-        groups = _groups(tracks, journal, work.faces)
-        people = gathered(tracks, groups, work.edits)
+        joined = groups(tracks, work.joiner, journal.with_crops)
+        people = gathered(tracks, joined, work.edits)
         name = self._names.give(source, lambda name: self._is_taken(name, sha256))
         portraits = (
-            portray(person, journal.with_crops, work.scale, work.enhance) for person in people
+            portray(
+                person, journal.with_crops, work.scale, work.stages.enhance, work.stages.colourise
+            )
+            for person in people
         )
         facts = footage_results.Facts(
             source,
@@ -226,9 +214,9 @@ class _Job:
             frames,
             journal.looks,
             video.damaged,
-            work.faces.name if work.faces else None,
+            work.joiner.name if work.joiner else None,
             work.edits,
-            () if work.faces else (_NOT_JOINED,),
+            () if work.joiner else (_NOT_JOINED,),
         )
         return footage_results.write(self._workshop / name, facts, portraits)
 
@@ -239,22 +227,6 @@ class _Job:
         earlier = outputs.result_in(target)
         same = earlier is not None and earlier.get("sha256") == sha256
         return not same or outputs.holds_source(target, self._sources)
-
-
-def _groups(
-    tracks: Sequence[Track], journal: Journal, faces: _Faces | None
-) -> list[tuple[int, ...]]:
-    """Numbers of the passages of each person, people in order of appearance."""
-    ordered = sorted(tracks, key=lambda track: (track.first, track.number))
-    if faces is None:
-        return [(track.number,) for track in ordered]
-    knowledge: dict[int, Known] = {}
-    for track in ordered:
-        whole = replace(track, best=journal.with_crops(track.best))
-        found = known(whole, faces.recogniser.faces)
-        if found is not None:
-            knowledge[track.number] = found
-    return joined(ordered, knowledge, faces.calibration)
 
 
 def _edits(merges: Sequence[str], splits: Sequence[str]) -> tuple[Edit, ...]:
@@ -276,4 +248,8 @@ def _describe(result: Footage) -> str:
     passages = sum(len(person.passages) for person in result.people)
     text = people if passages == count else f"{people} in {passages} passages"
     text += f", {result.duration:.1f} s, {result.looks} of {result.frames} frames searched"
+    added = [one.steadiness.added for one in result.people if one.steadiness is not None]
+    if added:
+        # Of all people the least steady: what is said of the video holds for everybody.
+        text += f", enhancing adds {max(added):+.1f} CIELAB from sight to sight"
     return text + (f", {result.damaged} damaged" if result.damaged else "")

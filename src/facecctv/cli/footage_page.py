@@ -11,11 +11,11 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from facecctv import __version__
-from facecctv.cli.improve import drift_words
 from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.page import STYLE
 from facecctv.cli.pictures import UNUSABLE
 from facecctv.schema.footage import Footage, Person
+from facecctv.vision.drift import drift_words
 
 INDEX = "footage.html"
 
@@ -125,6 +125,9 @@ def _shots(at: str, person: Person) -> Iterator[str]:
     if files.changes is not None:
         said = "what fusing changed; grey is nothing"
         yield _figure(f"{at}/{files.changes}", f"{name}, changes", said, "made")
+    if files.coloured:
+        said = "colour is estimated, not recorded"
+        yield _figure(f"{at}/{files.coloured[0]}", f"{name}, coloured", said, "made")
     if files.enhanced is not None and person.enhancement is not None:
         how = f"enhanced x{person.enhancement.scale} ({person.enhancement.step})"
         yield _figure(f"{at}/{files.enhanced}", f"{name}, enhanced", how, "made")
@@ -143,6 +146,9 @@ def _drift(person: Person) -> str:
         return ""
     drift = person.enhancement.drift
     words = escape(drift_words(drift))
+    steady = person.steadiness
+    if steady is not None:
+        words += f"; adds {steady.added:+.1f} CIELAB from sight to sight"
     return f'\n<p class="dim">Enhanced: <span class="{drift.verdict}">{words}</span></p>'
 
 

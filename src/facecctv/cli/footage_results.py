@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facecctv.cli import outputs, pictures
-from facecctv.cli.improve import enhanced_words
+from facecctv.cli import outputs
+from facecctv.cli.pictures import GRADE_COLOURS, grade
 from facecctv.draw import GREY, Cell, contact_sheet
+from facecctv.footage import pictures
 from facecctv.footage.people import Edit
 from facecctv.footage.portray import Shown
 from facecctv.image import encode, write_atomic
 from facecctv.schema import footage as form
 from facecctv.types import Image
-from facecctv.vision.drift import CHANGE_GAIN, change_map
 
 SHEET = "sheet.png"
 _MOST_ON_SHEET = 120
@@ -52,7 +52,7 @@ def write(folder: Path, facts: Facts, people: Iterable[Shown]) -> Written:
     cells: list[Cell] = []
     for shown in people:
         files = _person(folder, shown, facts.sha256)
-        told.append(form.Person.of(shown.person, shown.best, shown.fused, shown.enhanced, files))
+        told.append(form.Person.of_shown(shown, files))
         if len(cells) < _MOST_ON_SHEET:
             cells.append(_cell(shown))
     sheet = contact_sheet(cells, side=_SIDE, empty="Nobody found")
@@ -81,26 +81,22 @@ def _person(folder: Path, shown: Shown, sha256: str) -> form.PersonFiles:
     where = f"people/person-{shown.person.number:02}"
     outputs.folder(folder / where)
     words = outputs.provenance(sha256)
-    crops = []
-    for number, sighting in enumerate(shown.best, 1):
-        if sighting.crop is None:
-            raise ValueError("a sight without crop")
-        crop = sighting.crop
-        at = f"frame {sighting.index}, {float(sighting.time):.3f} s, column {crop.x}, row {crop.y}"
-        crops.append(f"{where}/crop-{number:02}.png")
-        _save(folder / crops[-1], crop.image, words | {"Crop": at})
-    fused = changes = enhanced = None
-    if shown.fused is not None and shown.best[0].crop is not None:
-        fused, changes = f"{where}/fused.png", f"{where}/changes.png"
-        step = f"fused ({shown.fused.step}) of frames {', '.join(map(str, shown.fused.frames))}"
-        _save(folder / fused, shown.fused.image, words | {"Processing": step})
-        changed = change_map(shown.best[0].crop.image, shown.fused.image)
-        meaning = f"128 is no change; {CHANGE_GAIN:.0f} levels stand for one"
-        _save(folder / changes, changed, words | {"Change map": meaning})
-    if shown.enhanced is not None:
-        enhanced = f"{where}/enhanced.png"
-        _save(folder / enhanced, shown.enhanced.image, words | enhanced_words(shown.enhanced))
-    return form.PersonFiles(crops=tuple(crops), fused=fused, changes=changes, enhanced=enhanced)
+    files: dict[str, str] = {}
+    for made in pictures.pictures(shown):
+        files[made.name] = f"{where}/{made.name}.png"
+        _save(folder / files[made.name], made.image, words | made.words)
+
+    def several(kind: str) -> tuple[str, ...]:
+        return tuple(path for name, path in files.items() if name.startswith(f"{kind}-"))
+
+    return form.PersonFiles(
+        crops=several("crop"),
+        fused=files.get("fused"),
+        changes=files.get("changes"),
+        enhanced=files.get("enhanced"),
+        sights=several("enhanced") or None,
+        coloured=several("coloured") or None,
+    )
 
 
 def _save(path: Path, image: Image, words: dict[str, str]) -> None:
@@ -111,9 +107,9 @@ def _cell(shown: Shown) -> Cell:
     best, person = shown.best[0], shown.person
     if best.crop is None or best.quality is None:
         raise ValueError("a contact sheet shows crops and what they are usable for")
-    grade = pictures.grade(best.quality)
+    use = grade(best.quality)
     when = f"{float(person.first):.1f} to {float(person.last):.1f} s"
     count = len(person.tracks)
-    lines = (grade.capitalize(), when, "1 passage" if count == 1 else f"{count} passages")
-    colour = pictures.GRADE_COLOURS.get(grade, GREY)
+    lines = (use.capitalize(), when, "1 passage" if count == 1 else f"{count} passages")
+    colour = GRADE_COLOURS.get(use, GREY)
     return Cell(best.crop.image, f"Person {person.number}", lines, colour)

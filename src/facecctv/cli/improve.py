@@ -10,15 +10,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from facecctv import build, schema
+from facecctv import build
 from facecctv.cli.outputs import folder, provenance
 from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet
 from facecctv.errors import ModelNotFound
 from facecctv.image import encode, resize, write_atomic
 from facecctv.settings import Settings
-from facecctv.types import Coloured, Drift, DriftVerdict, Enhanced, Image, Origin, Portrait
+from facecctv.types import Coloured, DriftVerdict, Enhanced, Image, Portrait
 from facecctv.vision.colourise import FaceColouriser
-from facecctv.vision.drift import CHANGE_GAIN, change_map
+from facecctv.vision.drift import CHANGE_GAIN, change_map, drift_words, enhanced_words, made_by
 from facecctv.vision.enhance import FaceEnhancer
 
 Enhance = Annotated[
@@ -119,36 +119,13 @@ def _save(path: Path, kind: str, name: str, image: Image, words: dict[str, str])
     return f"{kind}/{name}"
 
 
-def enhanced_words(enhanced: Enhanced) -> dict[str, str]:
-    """What the metadata of an enhanced crop say."""
-    how = f"x{enhanced.scale}, strength {enhanced.strength:g}"
-    if enhanced.luminance_only:
-        how += ", luminance only"
-    step = f"enhanced ({enhanced.origin.step}), {how}, by {_model(enhanced.origin)}"
-    return {"Processing": step, "Drift": drift_words(enhanced.drift)}
-
-
 def coloured_words(portrait: Portrait, coloured: Coloured) -> dict[str, str]:
     """What the metadata of a coloured crop say, earlier steps included."""
-    step = f"{ESTIMATED} ({coloured.origin.step}), by {_model(coloured.origin)}"
+    step = f"{ESTIMATED} ({coloured.origin.step}), by {made_by(coloured.origin)}"
     if coloured.of != "enhanced" or portrait.enhanced is None:
         return {"Processing": step}
     words = enhanced_words(portrait.enhanced)
     return words | {"Processing": f"{words['Processing']}; {step}"}
-
-
-def _model(origin: Origin) -> str:
-    return f"{origin.model} {origin.version} (SHA-256 {origin.sha256})"
-
-
-def drift_words(drift: Drift | schema.Drift) -> str:
-    """Whether it still is the same person, in one line."""
-    if drift.similarity is None or drift.limit is None:
-        return f"identity unknown: {drift.reason or 'nothing to tell by'}"
-    figures = f"similarity {drift.similarity:.2f}, limit {drift.limit:.2f}"
-    if drift.verdict == "kept":
-        return f"identity kept ({figures})"
-    return f"identity drifted ({figures}): may look like somebody else"
 
 
 def _changes(portrait: Portrait, better: Enhanced) -> Image:

@@ -11,10 +11,11 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from facecctv import __version__
-from facecctv.cli.improve import ESTIMATED, drift_words
+from facecctv.cli.improve import ESTIMATED
 from facecctv.cli.outputs import RESULT, result_in
 from facecctv.cli.pictures import DECISIONS, UNUSABLE, attribute_words
-from facecctv.schema import Face, Result
+from facecctv.schema import Body, Face, Result
+from facecctv.vision.drift import drift_words
 
 STYLE = """
 :root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#1b1e24;--dim:#5b6472;
@@ -24,7 +25,8 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:76rem;padding:1.5rem 1rem 3rem;background:var(--ground);
 color:var(--text);font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:0;overflow-wrap:anywhere}
+h1{font-size:1.6rem;margin:0}h3{font-size:1rem;margin:1rem 0 .5rem}
+h2{font-size:1.1rem;margin:0;overflow-wrap:anywhere}
 p{margin:.2rem 0}.dim{color:var(--dim);font-size:.875rem}a{color:inherit}
 section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;
 padding:1rem;margin-top:1.25rem}
@@ -93,6 +95,7 @@ def _section(folder: str, result: Result) -> str:
     source, at = escape(result.source), _link(folder)
     cards = "\n".join(_card(at, number, face) for number, face in enumerate(result.faces, 1))
     body = f"<ul>\n{cards}\n</ul>" if result.faces else "<p>No faces found.</p>"
+    body += _bodies(at, result)
     return f"""<section>
 <h2>{source}</h2>
 <p class="dim">{result.width} x {result.height} px · SHA-256 {result.sha256[:16]}… ·
@@ -103,6 +106,25 @@ width="{result.width}" height="{result.height}" style="height:auto;width:auto"
 alt="{source} with its faces outlined"></a>
 {body}
 </section>"""
+
+
+def _bodies(at: str, result: Result) -> str:
+    """The people found, those without a face among them; nothing where they were not asked for."""
+    if result.bodies is None:
+        return ""
+    if not result.bodies:
+        return "\n<p>No bodies found.</p>"
+    cards = "\n".join(_person(at, number, body) for number, body in enumerate(result.bodies, 1))
+    return f"\n<h3>Bodies</h3>\n<ul>\n{cards}\n</ul>"
+
+
+def _person(at: str, number: int, body: Body) -> str:
+    link = f"{at}/crops/body-{number:02}.png"
+    whose = "no face found" if body.face is None else f"face {body.face + 1}"
+    height = f"{body.box.y_max - body.box.y_min:.0f} px high"
+    return f"""<li><div class="views">{_figure(link, f"Body {number}", "as recorded")}</div>
+<div><p><span class="grade">Body {number}</span> · {whose}</p>
+<p class="dim">{height} · score {body.box.probability:.2f}</p></div></li>"""
 
 
 def _compared(at: str, result: Result) -> str:

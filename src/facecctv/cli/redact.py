@@ -17,14 +17,14 @@ from pydantic import ValidationError
 from facecctv import build
 from facecctv.cli import batch, options, outputs, pictures, watching
 from facecctv.errors import EntryError, InputError
-from facecctv.footage import redact as covering
-from facecctv.footage.redact import Redaction, RedactOptions, Review
+from facecctv.footage import covering
+from facecctv.footage.covering import ROUNDS, Covering, Sound
+from facecctv.footage.redact import Redaction, RedactOptions, Review, cover
 from facecctv.footage.video import Video
 from facecctv.footage.writing import SUFFIXES as WRITTEN
 from facecctv.image import FORMATS, Limits, encode, shown, write_atomic
 from facecctv.image.files import SUFFIXES as PICTURES
 from facecctv.schema import footage as form
-from facecctv.types import Track
 from facecctv.vision.detect import Detector
 from facecctv.vision.single import SingleFaceDetector
 
@@ -129,14 +129,10 @@ class _Kept:
     """Of the video that they were found in."""
     people: tuple[form.Person, ...]
 
-    def has(self, track: Track) -> bool:
-        """Whether this passage is one of theirs."""
-        for person in self.people:
-            for passage in person.passages:
-                rows = np.array(passage.path, np.float64)
-                if covering.same_passage(track, rows[:, 0], rows[:, 1:].astype(np.float32)):
-                    return True
-        return False
+    @property
+    def paths(self) -> tuple[covering.Path, ...]:
+        """Their passages."""
+        return tuple(one.path for person in self.people for one in person.passages)
 
 
 def _kept(path: Path | None, numbers: Sequence[int]) -> _Kept | None:
@@ -209,34 +205,20 @@ class _Job:
 
         return f"{self._names.give(source, is_taken)}-redacted{suffix}"
 
-    def _video(
-        self, source: str, sha256: str, made: Path
-    ) -> tuple[Redaction, Literal["kept", "muted", "none"]]:
+    def _video(self, source: str, sha256: str, made: Path) -> tuple[Redaction, Sound]:
         work = self._work
         if made.suffix.lower() not in WRITTEN:
             raise InputError(f"a video is written as {', '.join(sorted(WRITTEN))}")
         if work.kept is not None and work.kept.sha256 != sha256:
             raise InputError("is not the video of --people")
-        with Video(source) as video, watching.counted(video, 3) as count:
-            tracks = covering.passages(video.frames(), work.detect, tell=count)
-            kept = [track for track in tracks if work.kept is not None and work.kept.has(track)]
-            hidden = [track for track in tracks if track not in kept]
-            done = covering.redact(
-                video,
-                made,
-                hidden,
-                work.options,
-                sound=work.sound,
-                sure=work.sure,
-                tell=count,
-            )
-            done = covering.checked(Video(made), done, work.finder, kept, work.check, tell=count)
-            heard = video.facts.audio
-        return done, "none" if heard is None else "kept" if work.sound else "muted"
+        paths = () if work.kept is None else work.kept.paths
+        how = Covering(
+            work.detect, work.finder, work.sure, work.options, work.sound, work.check, paths
+        )
+        with Video(source) as video, watching.counted(video, ROUNDS) as count:
+            return how(video, made, count)
 
-    def _picture(
-        self, source: str, sha256: str, made: Path
-    ) -> tuple[Redaction, Literal["kept", "muted", "none"]]:
+    def _picture(self, source: str, sha256: str, made: Path) -> tuple[Redaction, Sound]:
         work = self._work
         suffix = made.suffix.lower()
         if suffix not in FORMATS:
@@ -246,7 +228,7 @@ class _Job:
         picture = pictures.read_picture(source, work.limits)
         faces = [face for face in work.detect(picture.image) if face.score >= work.sure * 0.6]
         boxes = np.array([face.box for face in faces], np.float32).reshape(-1, 4)
-        hidden = covering.cover(picture.image, boxes, work.options)
+        hidden = cover(picture.image, boxes, work.options)
         words = outputs.provenance(sha256) | {"Processing": f"faces covered, {work.options.style}"}
         write_atomic(made, encode(hidden, FORMATS[suffix], metadata=words))
         left = len(work.finder(hidden))

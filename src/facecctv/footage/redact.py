@@ -6,7 +6,6 @@ something of a face, and programs that guess what was there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,17 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from facecctv.errors import SettingError
-from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.attention import AttentionOptions, F, attend
+from facecctv.footage.decoding import Still, pixelled
 from facecctv.footage.track import Tracker, TrackOptions, held
 from facecctv.footage.video import Video
-from facecctv.footage.writing import Writer
+from facecctv.footage.writing import Target, Writer
 from facecctv.geometry import clip_boxes, iou
 from facecctv.types import Face, Floats, Frame, Image, Track, check_image
 
 Style = Literal["solid", "blur", "mosaic"]
 
 Detect = Callable[[Image], Sequence[Face]]
-Tell = Callable[[Frame], None]
+Tell = Callable[[Frame | Still], None]
 """Is told of each frame that is done with."""
 
 _BEGIN = 0.3
@@ -133,17 +133,17 @@ def _hidden(part: Image, style: Style) -> Image:
 
 
 def passages(
-    frames: Iterable[Frame], detect: Detect, begin: float = _BEGIN, tell: Tell | None = None
+    frames: Iterable[F], detect: Detect, begin: float = _BEGIN, tell: Tell | None = None
 ) -> list[Track]:
     """Every passage of a face through a video, looked for in each frame that differs from the last.
 
     `detect` should report unsure faces too: those below `begin` keep a passage going.
     """
-    tracker = Tracker(TrackOptions(high=begin))
+    tracker: Tracker = Tracker(TrackOptions(high=begin))
     tracks: list[Track] = []
     for glance in attend(frames, AttentionOptions(max_latency=0)):
         if glance.look:
-            frame = glance.frame
+            frame = pixelled(glance.frame)
             step = tracker(frame.index, frame.time, detect(frame.image), cut=glance.cut)
             tracks += step.ended
         if tell is not None:
@@ -162,7 +162,7 @@ def same_passage(track: Track, times: npt.NDArray[np.float64], boxes: Floats) ->
 
 def redact(
     video: Video,
-    out: str | os.PathLike[str],
+    out: Target,
     tracks: Sequence[Track],
     options: RedactOptions | None = None,
     *,
@@ -179,7 +179,7 @@ def redact(
     facts = video.facts
     count = covered = covers = filled = 0
     notes: list[tuple[int, Fraction, Literal["filled", "unsure"]]] = []
-    heard = video.path if sound and facts.audio else None
+    heard = video.source if sound and facts.audio else None
     with Writer(out, facts.time_base, facts.rate, heard, facts.start) as writer:
         for frame in video.frames():
             boxes, scores = _there(tracks, frame, how.hold)

@@ -1,4 +1,4 @@
-"""Frames to a video file, with the times that they came with and, where wanted, their sound."""
+"""Frames to a video, with the times that they came with and, where wanted, their sound."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ import av.error
 import numpy as np
 
 from facecctv.errors import OutputError, VideoError
+from facecctv.footage.memory import Sink, Source
+from facecctv.footage.opening import opened
 from facecctv.types import Frame, check_image
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
 SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".m4v"})
 """What can be written."""
+_FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
+"""FFmpeg's names."""
+Target = str | os.PathLike[str] | tuple[Sink, str]
+"""A file, or a sink in memory with the suffix that a file would have."""
 _ENCODERS = {
     "libx264": {"crf": "18", "preset": "veryfast"},
     "libopenh264": {},
@@ -33,13 +39,22 @@ _ENCODERS = {
 """In order of preference, with how they are told to keep what is seen."""
 
 
+def fits(codec: str | None, suffix: str) -> bool:
+    """Whether a kind of file can hold sound of this codec (FFmpeg's name); None is no sound."""
+    if codec is None:
+        return True
+    with av.open(Sink(), "w", format=_FORMATS[suffix]) as container:
+        return codec in container.supported_codecs
+
+
 class Writer:
     """Writes one video: a context manager that is handed frames in order of time.
 
-    The file appears whole when the context is left well, under a temporary name until then, and
-    not at all otherwise. Times are kept exactly where they are multiples of `time_base`, to the
-    nearest multiple otherwise. `sound` is a file whose first audio stream goes over as it is,
-    `start` the time on its clock, seconds, that the frames call 0.
+    It goes to a file, or to a sink in memory as the kind of file that the suffix names. A file
+    appears whole when the context is left well, under a temporary name until then, and not at all
+    otherwise. Times are kept exactly where they are multiples of `time_base`, to the
+    nearest multiple otherwise. `sound` is a video whose first audio stream goes over as it
+    is, `start` the time on its clock, seconds, that the frames call 0.
 
     Raises OutputError where nothing can be written, VideoError where the container cannot hold the
     sound.
@@ -47,27 +62,23 @@ class Writer:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        out: Target,
         time_base: Fraction = Fraction(1, 90_000),
         rate: Fraction | None = None,
-        sound: str | os.PathLike[str] | None = None,
+        sound: Source | None = None,
         start: Fraction = Fraction(0),
     ) -> None:
-        self._target = Path(path)
-        if self._target.suffix.lower() not in SUFFIXES:
-            raise OutputError(f"videos are written as {', '.join(sorted(SUFFIXES))}")
-        self._temporary = self._target.with_name(
-            f".{secrets.token_hex(8)}{self._target.suffix.lower()}"
-        )
+        self._place: _File | _Memory
+        self._place = _Memory(*out) if isinstance(out, tuple) else _File(Path(out))
         self._time_base, self._rate = time_base, rate
         self._container = self._created()
         self._stream: VideoStream | None = None
         self._sound: _Sound | None = None
         self._size = (0, 0)
         # What is decoded before the beginning has no place on a clock that begins at 0.
-        early = self._target.suffix.lower() != ".mkv"
+        early = self._place.suffix != ".mkv"
         try:
-            self._sound = None if sound is None else _Sound(os.fspath(sound), start, early)
+            self._sound = None if sound is None else _Sound(sound, start, early)
         except BaseException:
             self._discard()
             raise
@@ -108,15 +119,14 @@ class Writer:
                 self._container.mux(list(self._sound.until(None)))
                 self._sound.close()
             self._container.close()
-            self._temporary.replace(self._target)
+            self._place.keep()
         except (av.error.FFmpegError, OSError) as found:
             self._discard()
             raise self._failed(found) from found
 
     def _created(self) -> OutputContainer:
         try:
-            self._temporary.touch(exist_ok=False)
-            return av.open(f"file:{self._temporary}", "w")
+            return self._place.opened()
         except (av.error.FFmpegError, OSError) as error:
             raise self._failed(error) from error
 
@@ -144,21 +154,59 @@ class Writer:
             # It is thrown away: what it still wanted to write is of no use.
             pass
         finally:
-            self._temporary.unlink(missing_ok=True)
+            self._place.drop()
 
     def _failed(self, error: Exception) -> OutputError:
         reason = getattr(error, "strerror", None) or error
-        return OutputError(f"{self._target}: cannot be written: {reason}")
+        return OutputError(f"{self._place.name}: cannot be written: {reason}")
+
+
+class _File:
+    """A file that appears whole or not at all."""
+
+    def __init__(self, target: Path) -> None:
+        self.suffix, self.name = target.suffix.lower(), str(target)
+        if self.suffix not in SUFFIXES:
+            raise OutputError(f"videos are written as {', '.join(sorted(SUFFIXES))}")
+        self._target = target
+        self._temporary = target.with_name(f".{secrets.token_hex(8)}{self.suffix}")
+
+    def opened(self) -> OutputContainer:
+        self._temporary.touch(exist_ok=False)
+        return av.open(f"file:{self._temporary}", "w")
+
+    def keep(self) -> None:
+        self._temporary.replace(self._target)
+
+    def drop(self) -> None:
+        self._temporary.unlink(missing_ok=True)
+
+
+class _Memory:
+    """A buffer, which is overwritten with zeros where the video does not become whole."""
+
+    def __init__(self, sink: Sink, suffix: str) -> None:
+        if suffix not in _FORMATS:
+            raise OutputError(f"videos are written to memory as {', '.join(_FORMATS)}")
+        self.suffix, self.name = suffix, "the video"
+        self._sink = sink
+
+    def opened(self) -> OutputContainer:
+        return av.open(self._sink, "w", format=_FORMATS[self.suffix])
+
+    def keep(self) -> None:
+        """It is there already."""
+
+    def drop(self) -> None:
+        self._sink.empty()
 
 
 class _Sound:
     """The packets of a file's first audio stream, in order, handed out as time goes on."""
 
-    def __init__(self, path: str, start: Fraction, early: bool) -> None:
+    def __init__(self, source: Source, start: Fraction, early: bool) -> None:
         try:
-            self._container: InputContainer = av.open(
-                f"file:{path}", options={"protocol_whitelist": "file"}
-            )
+            self._container = opened(source)
         except av.error.FFmpegError as error:
             raise VideoError("its sound cannot be read") from error
         self._source = next(iter(self._container.streams.audio), None)

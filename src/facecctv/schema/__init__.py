@@ -9,38 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from facecctv import types
-
-
-def printable(text: str) -> str:
-    r"""The text with bytes that are no UTF-8 (file names can hold any) written as \xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _rounded(digits: int) -> AfterValidator:
-    return AfterValidator(lambda value: round(value, digits))
-
-
-Text = Annotated[str, BeforeValidator(printable)]
-Pixels = Annotated[float, _rounded(2)]
-Measure = Annotated[float, _rounded(1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), _rounded(4)]
-Rate = Annotated[float, Field(ge=0.0, le=1.0)]
-"""Error rates span many powers of ten, so they keep all their digits."""
-Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
-Component = Annotated[float, _rounded(6)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
-    )
-
-    def to_json(self) -> str:
-        """One line of JSON without the keys that were not asked for."""
-        return self.model_dump_json(exclude_none=True)
+from facecctv.schema.basis import (
+    Component,
+    Fraction,
+    Measure,
+    Pixels,
+    Rate,
+    Similarity,
+    Text,
+    _Model,
+    _rounded,
+)
+from facecctv.schema.basis import printable as printable
 
 
 class Box(_Model):
@@ -300,20 +283,24 @@ class Body(_Model):
     """Where a person is."""
 
     box: Box
+    face: Annotated[int, Field(ge=0)] | None = None
+    """Which of `faces`, from 0, lies where this body's head is; absent where none does."""
 
     @classmethod
     def of(cls, body: types.Body) -> Self:
-        """Its box and score."""
-        return cls(box=Box.of(body))
+        """Its box and score, and its face."""
+        return cls(box=Box.of(body), face=body.face)
 
 
 class Files(_Model):
     """What was written for one picture; paths relative to the output folder, with `/`."""
 
     annotated: Text | None = None
-    """The picture with its faces outlined."""
+    """The picture with its faces, and bodies where asked for, outlined."""
     crops: tuple[Text, ...] | None = None
     """One for each face, in their order."""
+    bodies: tuple[Text, ...] | None = None
+    """Crops of people, one for each body, in their order."""
     sheets: tuple[Text, ...] | None = None
     """Contact sheets of all faces."""
     enhanced: tuple[Text, ...] | None = None
@@ -337,6 +324,7 @@ class Result(_Model):
     height: Annotated[int, Field(ge=1)]
     faces: tuple[Face, ...]
     bodies: tuple[Body, ...] | None = None
+    """People, faces visible or not; absent where they were not asked for."""
     files: Files | None = None
 
     @classmethod

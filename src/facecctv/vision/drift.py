@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from facecctv.geometry import align
 from facecctv.image.sizes import resize
 from facecctv.models.card import Card
-from facecctv.types import Crop, Drift, DriftVerdict, Floats, Image, check_image
+from facecctv.types import Crop, Drift, DriftVerdict, Enhanced, Floats, Image, Origin, check_image
 from facecctv.vision.compare import TASK, comparison_of, crop_of
 from facecctv.vision.recognise import Recogniser
 
@@ -46,10 +47,10 @@ class DriftMeter:
         if len(crops) != len(enhanced):
             raise ValueError(f"{len(crops)} crops, {len(enhanced)} enhanced pictures")
         card = self._recogniser.card
-        hindrance = _hindrance(card)
-        if hindrance or not crops:
+        hindrance, least = _hindrance(card), _least(card)
+        if hindrance or least is None or not crops:
             return [Drift("unknown", reason=hindrance)] * len(crops)
-        side, least = self._recogniser.side, float(card.extra["least_face_px"])
+        side = self._recogniser.side
         pairs = [_aligned(*pair, side) for pair in zip(crops, enhanced, strict=True)]
         drifts = [
             Drift("unknown", reason=_reason(crop, pair, least))
@@ -76,9 +77,12 @@ def _hindrance(card: Card) -> str:
         return f"{card.name} takes no aligned faces"
     if LIMIT not in card.thresholds:
         return f"the card of {card.name} has no threshold {LIMIT}"
-    if not isinstance(card.extra.get("least_face_px"), int | float):
-        return f"the card of {card.name} names no least_face_px"
-    return ""
+    return "" if _least(card) is not None else f"the card of {card.name} names no least_face_px"
+
+
+def _least(card: Card) -> float | None:
+    least = card.extra.get("least_face_px")
+    return float(least) if isinstance(least, int | float) else None
 
 
 def _reason(crop: Crop, pair: tuple[Image, ...], least: float) -> str:
@@ -111,3 +115,47 @@ def change_map(before: Image, after: Image) -> Image:
     # One pass over the bytes, rounded and saturated by OpenCV.
     shown = cv2.addWeighted(after, CHANGE_GAIN, plain, -CHANGE_GAIN, CHANGE_MIDDLE)
     return np.asarray(shown, np.uint8)
+
+
+class Measured(Protocol):
+    """A drift, as the stages or as JSON has it."""
+
+    @property
+    def verdict(self) -> DriftVerdict:
+        """Whether it still is the same person."""
+
+    @property
+    def similarity(self) -> float | None:
+        """Of the face to itself before; None where nothing could be told."""
+
+    @property
+    def limit(self) -> float | None:
+        """Least similarity of a face that stayed the same."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing could be told."""
+
+
+def drift_words(drift: Measured) -> str:
+    """Whether it still is the same person, in one line."""
+    if drift.similarity is None or drift.limit is None:
+        return f"identity unknown: {drift.reason or 'nothing to tell by'}"
+    figures = f"similarity {drift.similarity:.2f}, limit {drift.limit:.2f}"
+    if drift.verdict == "kept":
+        return f"identity kept ({figures})"
+    return f"identity drifted ({figures}): may look like somebody else"
+
+
+def enhanced_words(enhanced: Enhanced) -> dict[str, str]:
+    """What the metadata of an enhanced crop say."""
+    how = f"x{enhanced.scale}, strength {enhanced.strength:g}"
+    if enhanced.luminance_only:
+        how += ", luminance only"
+    step = f"enhanced ({enhanced.origin.step}), {how}, by {made_by(enhanced.origin)}"
+    return {"Processing": step, "Drift": drift_words(enhanced.drift)}
+
+
+def made_by(origin: Origin) -> str:
+    """The model that made something, in words."""
+    return f"{origin.model} {origin.version} (SHA-256 {origin.sha256})"

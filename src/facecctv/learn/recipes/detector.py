@@ -75,9 +75,7 @@ def face_pool(data: Path) -> Pool:
     return Pool(main, list(load_identities(data / "identities", "train")), faceless)
 
 
-def batch_maker(
-    pool: Pool, recipe: Recipe, levels: Mapping[int, int] = FACE_LEVELS
-) -> Callable[[int], Batch]:
+def batch_maker(pool: Pool, recipe: Recipe) -> Callable[[int], Batch]:
     """A function from batch number to tensors; the same number gives the same batch."""
 
     def make(number: int) -> Batch:
@@ -85,7 +83,9 @@ def batch_maker(
         size = int(rng.choice(recipe.sizes))
         count = max(2, recipe.pixels // size**2)
         return collate(
-            [compose(pool, recipe.mosaic, size, rng) for _ in range(count)], size, levels
+            [compose(pool, recipe.mosaic, size, rng) for _ in range(count)],
+            size,
+            recipe.net.levels,
         )
 
     return make
@@ -178,19 +178,19 @@ def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
     """
     model = net.build()
     model.load_state_dict(averaged(run))
-    names = [f"stride{stride}" for stride in FACE_LEVELS]
+    names = [f"stride{stride}" for stride in net.levels]
     free = {0: "batch", 2: "height", 3: "width"}
     exported = export(
         model,
-        torch.rand(1, 3, 64, 96),
+        torch.rand(1, 3, 2 * net.multiple_of, 3 * net.multiple_of),
         card=card,
         inputs=["picture"],
         outputs=names,
         dynamic={"picture": free} | dict.fromkeys(names, free),
     )
     rng = np.random.default_rng(0)
-    shapes = [(1, 3, 64, 96), (2, 3, 160, 32), (1, 3, 480, 640)]
-    examples = [[rng.random(shape, dtype=np.float32)] for shape in shapes]
+    sizes = np.array([(1, 2, 3), (2, 5, 1), (1, 15, 20)]) * (1, net.multiple_of, net.multiple_of)
+    examples = [[rng.random((n, 3, h, w), dtype=np.float32)] for n, h, w in sizes]
     check_parity(model, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
     return exported
 

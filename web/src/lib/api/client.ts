@@ -68,17 +68,24 @@ export class Client {
     });
   }
 
-  async remove(path: string, query: Query): Promise<void> {
+  /** Asks for something to be done that needs no picture; resolves with the parsed reply. */
+  async command<T>(path: string, query: Query | URLSearchParams = {}): Promise<T> {
+    const text = query instanceof URLSearchParams ? `?${query}` : queryOf(query);
+    return JSON.parse(await (await this.#getResponse(path + text, 'POST')).text()) as T;
+  }
+
+  async remove(path: string, query: Query = {}): Promise<void> {
     await this.#getResponse(path + queryOf(query), 'DELETE');
   }
 
   async #getResponse(path: string, method = 'GET'): Promise<Response> {
     const key = this.#key();
-    const reply = await fetch(path, { method, headers: key ? { 'X-API-Key': key } : {} }).catch(
-      (error: unknown) => {
-        throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
-      },
-    );
+    const headers: HeadersInit = key ? { 'X-API-Key': key } : {};
+    // What is to be wiped is wiped even if the page closes meanwhile.
+    const keepalive = method === 'DELETE';
+    const reply = await fetch(path, { method, headers, keepalive }).catch((error: unknown) => {
+      throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
+    });
     if (reply.ok) return reply;
     throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
   }

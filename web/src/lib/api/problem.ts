@@ -8,6 +8,10 @@ export type ProblemKind =
   | 'not-installed'
   | 'no-face'
   | 'several-faces'
+  | 'not-a-video'
+  | 'video-too-large'
+  | 'video-failed'
+  | 'no-job'
   | 'busy'
   | 'key'
   | 'gone'
@@ -44,6 +48,9 @@ const REASONS: readonly ProblemKind[] = [
   'not-installed',
   'no-face',
   'several-faces',
+  'not-a-video',
+  'video-too-large',
+  'no-job',
 ];
 const DEFAULT_WAIT = 5;
 const LONGEST_WAIT = 120;

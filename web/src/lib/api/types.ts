@@ -4,6 +4,7 @@ type Schemas = components['schemas'];
 
 export type Result = Schemas['Examined'];
 export type Face = Result['faces'][number];
+export type Body = NonNullable<Result['bodies']>[number];
 export type Quality = NonNullable<Face['quality']>;
 export type Use = Quality['usable_for'][number];
 export type Enhancement = NonNullable<Face['enhancement']>;
@@ -17,6 +18,12 @@ export type Decision = Verification['decision'];
 export type Watchlist = Schemas['List'];
 export type Listed = Schemas['Listed'];
 export type Privacy = Schemas['Privacy'];
+export type JobState = Schemas['JobState'];
+export type Footage = Schemas['Footage'];
+export type FilmedPerson = Schemas['Person'];
+export type Passage = Schemas['Passage'];
+export type Redacted = Schemas['Redacted'];
+export type Review = Schemas['Review'];
 export type DemoScene = Schemas['DemoScene'];
 
 /** OpenAPI says of these only that they are objects. */
@@ -29,6 +36,8 @@ export interface Limits {
   max_bytes: number;
   max_pixels: number;
   max_output_pixels: number;
+  max_video_bytes: number;
+  max_video_seconds: number;
 }
 
 export interface Health {

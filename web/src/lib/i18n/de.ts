@@ -11,6 +11,7 @@ export const de: Catalogue = {
     examine: 'Ergebnisse',
     detect: 'Gesichter finden',
     enhance: 'Verbessern',
+    footage: 'Video',
     compare: 'Vergleichen',
     watchlist: 'Suchliste',
     showcase: 'Beispiele',
@@ -32,6 +33,7 @@ export const de: Catalogue = {
     toHome: 'Zur Startseite',
     pixels: (count) => p(count, { one: '{n} Pixel', other: '{n} Pixel' }),
     percent: (share) => n.percent(share),
+    share: (value) => n.share(value),
     decimal: (value) => n.hundredths(value),
     bytes: (count) => n.bytes(count),
   },
@@ -92,6 +94,14 @@ export const de: Catalogue = {
         one: '{n} Gesicht gefunden',
         other: '{n} Gesichter gefunden',
       }),
+    bodies: (count, faceless) => {
+      const found = p(count, {
+        zero: 'Kein Körper gefunden',
+        one: '{n} Körper gefunden',
+        other: '{n} Körper gefunden',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} ohne sichtbares Gesicht` : found;
+    },
     noFaceHint:
       'Wenn Sie eines sehen, fügen Sie es von Hand hinzu, oder lassen Sie in den Einstellungen auch weniger sichere Gesichter melden.',
     boxes: 'Rahmen',
@@ -252,6 +262,26 @@ export const de: Catalogue = {
     'several-faces': {
       title: 'Auf dem Bild sind mehrere Gesichter',
       help: () => 'Schneiden Sie das gemeinte aus und versuchen Sie es noch einmal.',
+    },
+    'not-a-video': {
+      title: 'Das ist kein lesbares Video',
+      help: () =>
+        'Die Datei ist vielleicht beschädigt, vor dem Ende abgeschnitten oder von anderer Art. Exportieren Sie sie noch einmal aus dem Rekorder, wenn möglich als MP4. Für ein einzelnes Bild nehmen Sie die Startseite.',
+    },
+    'video-too-large': {
+      title: 'Das Video ist zu groß',
+      help: (size) =>
+        `Dieser Server nimmt bis ${size}. Schneiden Sie den wichtigen Teil aus, oder exportieren Sie es kleiner.`,
+    },
+    'video-failed': {
+      title: 'Das Video konnte nicht durchgearbeitet werden',
+      help: () =>
+        'Der Grund steht unten. Versuchen Sie es noch einmal; bei langen oder vollen Videos schneiden Sie den wichtigen Teil aus.',
+    },
+    'no-job': {
+      title: 'Der Server hat dieses Video nicht mehr',
+      help: () =>
+        'Es wird gelöscht, wenn eine Weile niemand danach fragt oder der Server neu gestartet wird. Geben Sie das Video noch einmal hinein.',
     },
     busy: {
       title: 'Der Server ist beschäftigt',
@@ -442,6 +472,134 @@ export const de: Catalogue = {
       blend: 'mischen',
     },
   },
+  footage: {
+    title: 'Alle in einem Video, je einmal',
+    lead: 'Geben Sie ein Video hinein. Jede Person wird verfolgt und im besten Moment gezeigt, mit den Zeiten, zu denen sie zu sehen war.',
+    drop: 'Ein Video hier ablegen',
+    dropNow: 'Loslassen zum Durchsehen',
+    choose: 'Video auswählen',
+    another: 'Anderes Video',
+    formats: (size, minutes) => `MP4, MKV, AVI, MOV und andere, bis ${size} und ${minutes}`,
+    private:
+      'Das Video bleibt im Speicher des Servers, solange Sie daran arbeiten, und wird gelöscht, wenn Sie es entfernen oder diese Seite schließen.',
+    none: 'Darin war keine Datei. Legen Sie eine Videodatei ab.',
+    minutes: (count) => p(Math.round(count), { one: '{n} Minute', other: '{n} Minuten' }),
+    working: 'Personen werden gesucht …',
+    portraying: 'Von jeder Person wird das beste Bild gemacht …',
+    queued: (ahead) =>
+      p(ahead, {
+        zero: 'Als Nächstes an der Reihe.',
+        one: 'Wartet: {n} anderes Video ist vorher dran.',
+        other: 'Wartet: {n} andere Videos sind vorher dran.',
+      }),
+    paused: 'Angehalten',
+    left: (seconds) =>
+      seconds < 90
+        ? p(Math.max(1, Math.round(seconds)), {
+            one: 'noch etwa {n} Sekunde',
+            other: 'noch etwa {n} Sekunden',
+          })
+        : p(Math.round(seconds / 60), {
+            one: 'noch etwa {n} Minute',
+            other: 'noch etwa {n} Minuten',
+          }),
+    soFar: (count) =>
+      p(count, {
+        zero: 'bisher niemand',
+        one: 'bisher {n} Durchgang',
+        other: 'bisher {n} Durchgänge',
+      }),
+    pause: 'Anhalten',
+    resume: 'Weiter',
+    progress: 'Fortschritt',
+    found: (count) =>
+      p(count, { zero: 'Niemand wurde gefunden', one: '{n} Person', other: '{n} Personen' }),
+    nobodyHint:
+      'Vielleicht sind Gesichter zu klein oder abgewandt. Verlangen Sie in den Einstellungen weniger Sicherheit, und geben Sie das Video noch einmal hinein.',
+    facts: (duration, frames, looks) =>
+      `${duration} · ${n.whole(frames)} Einzelbilder, ${n.whole(looks)} davon durchsucht`,
+    damaged: (count) =>
+      p(count, {
+        one: '{n} Bild oder Paket der Datei ist beschädigt',
+        other: '{n} Bilder oder Pakete der Datei sind beschädigt',
+      }),
+    notJoined:
+      'Dieser Server kann nicht sagen, ob jemand zurückkam: Wer wiederkommt, wird noch einmal gezählt. Sie können Personen von Hand zusammenlegen.',
+    joined:
+      'Personen wurden nach ihren Gesichtern zusammengelegt. Was nicht stimmt, können Sie von Hand richtigstellen.',
+    player: 'Das Video',
+    cannotPlay:
+      'Dieser Browser kann solche Dateien nicht abspielen. Personen und Zeiten unten stimmen trotzdem; ein anderer Browser oder ein Abspielprogramm zeigt das Video vielleicht.',
+    boxes: 'Rahmen zeigen',
+    timeline: 'Wann sie zu sehen waren',
+    person: (number) => `Person ${n.whole(number)}`,
+    passage: (number, from, to) => `Person ${n.whole(number)}, ${from} bis ${to}: im Video zeigen`,
+    seen: (from, to) => `${from} bis ${to}`,
+    passages: (count) => p(count, { one: '{n} Durchgang', other: '{n} Durchgänge' }),
+    sights: (count) => p(count, { one: 'einmal gesehen', other: '{n}-mal gesehen' }),
+    best: (number) => `Person ${n.whole(number)}, bestes Bild`,
+    made: (number, how) => `Person ${n.whole(number)}, ${how}`,
+    fused: (frames) => p(frames, { one: 'aus {n} Einzelbild', other: 'aus {n} Einzelbildern' }),
+    enhanced: 'verbessert',
+    recorded: 'wie aufgenommen',
+    show: 'Im Video zeigen',
+    save: 'Diese Person speichern',
+    select: 'Auswählen',
+    selected: (count) =>
+      p(count, { zero: '', one: '{n} Person ausgewählt', other: '{n} Personen ausgewählt' }),
+    mergeHint: 'Ist jemand doppelt? Wählen Sie beide aus und legen Sie sie zusammen.',
+    merge: 'Das ist eine Person',
+    split: 'Jemand anderes',
+    splitHint: (from, to) => `${from} bis ${to}: jemand anderes`,
+    saveAll: 'Alles speichern',
+    saveHint: 'Alle besten Bilder und das Protokoll als ZIP-Datei.',
+    saving: 'Bilder werden gesammelt …',
+    saveRecord: 'Protokoll speichern (JSON)',
+    honest:
+      'Eine Person ist hier ein verfolgtes Gesicht; sie hat keinen Namen. Gesichter können fehlen, Personen doppelt gezählt sein: Sehen Sie sich das Video an.',
+    redact: {
+      open: 'Gesichter abdecken',
+      title: 'Gesichter in diesem Video abdecken',
+      style: 'Abdeckung',
+      styles: { solid: 'Schwarz', blur: 'Unschärfe', mosaic: 'Mosaik' },
+      styleHints: {
+        solid: 'Vom Gesicht lässt sich nichts zurückholen.',
+        blur: 'Angenehmer anzusehen, aber Programme können erraten, was dort war.',
+        mosaic: 'Angenehmer anzusehen, aber Programme können erraten, was dort war.',
+      },
+      who: 'Wen',
+      everyone: 'Alle',
+      others: 'Alle außer ausgewählten',
+      keep: 'Wer sichtbar bleibt',
+      sound: 'Ton',
+      sounds: { kept: 'Behalten', muted: 'Weglassen' },
+      start: 'Abdecken',
+      again: 'Neu abdecken',
+      working: 'Gesichter werden abgedeckt …',
+      result: 'Abgedecktes Video',
+      coverage: (share) => `${share} der gefundenen Gesichter sind abgedeckt`,
+      figures: (covers, covered, frames) =>
+        `${n.whole(covers)} Abdeckungen in ${n.whole(covered)} von ${n.whole(frames)} Einzelbildern`,
+      clean: 'Das fertige Video wurde noch einmal durchsucht: Es wurde kein Gesicht gefunden.',
+      foundAfter: (count) =>
+        p(count, {
+          one: 'Im fertigen Video wurde einmal ein Gesicht gefunden: Sehen Sie sich die Stelle unten an, bevor Sie es weitergeben.',
+          other:
+            'Im fertigen Video wurden {n}-mal Gesichter gefunden: Sehen Sie sich die Stellen unten an, bevor Sie es weitergeben.',
+        }),
+      review: 'Stellen zum Ansehen',
+      reviewHint:
+        'Kein Programm findet jedes Gesicht: Sehen Sie das Video an, bevor Sie es weitergeben.',
+      why: {
+        filled: 'abgedeckt, obwohl dort kein Gesicht zu sehen war',
+        unsure: 'abgedeckt, aber kaum zu sehen',
+        'found after': 'nach dem Abdecken wurde ein Gesicht gefunden',
+      },
+      at: (from, to, why) => `${from} bis ${to}: ${why}`,
+      save: 'Abgedecktes Video speichern',
+      record: 'Protokoll speichern (JSON)',
+    },
+  },
   verdict: {
     words: {
       match: 'Dieselbe Person, soweit die Pixel es zeigen',
@@ -568,6 +726,7 @@ export const de: Catalogue = {
     enhanceFaces: 'Kleine Gesichter verbessern',
     estimateFaces: 'Alter und Geschlecht schätzen',
     colouriseFaces: 'Farbe grauer Bilder schätzen',
+    findBodies: 'Auch Körper finden, selbst ohne sichtbares Gesicht',
     format: 'Format gespeicherter Bilder',
     formats: { png: 'PNG (verlustfrei)', jpeg: 'JPEG (kleiner)' },
     reset: 'Zurück zu den Vorgaben',

@@ -11,6 +11,7 @@ export const en = {
     examine: 'Results',
     detect: 'Face detection',
     enhance: 'Enhancement',
+    footage: 'Video',
     compare: 'Compare',
     watchlist: 'Watch-list',
     showcase: 'Showcase',
@@ -32,6 +33,8 @@ export const en = {
     toHome: 'To the start page',
     pixels: (count: number) => p(count, { one: '{n} pixel', other: '{n} pixels' }),
     percent: (share: number) => n.percent(share),
+    /** Not rounded up to all. */
+    share: (value: number) => n.share(value),
     decimal: (value: number) => n.hundredths(value),
     bytes: (count: number) => n.bytes(count),
   },
@@ -86,6 +89,14 @@ export const en = {
     addMore: 'Add pictures',
     found: (count: number) =>
       p(count, { zero: 'No face found', one: '{n} face found', other: '{n} faces found' }),
+    bodies: (count: number, faceless: number) => {
+      const found = p(count, {
+        zero: 'No body found',
+        one: '{n} body found',
+        other: '{n} bodies found',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} without a visible face` : found;
+    },
     noFaceHint:
       'If you see one, add it by hand, or let the server report less certain faces in the settings.',
     boxes: 'Boxes',
@@ -243,6 +254,26 @@ export const en = {
     'several-faces': {
       title: 'There are several faces in the picture',
       help: () => 'Cut out the one that is meant, then try again.',
+    },
+    'not-a-video': {
+      title: 'This is not a video that can be read',
+      help: () =>
+        'The file may be damaged, cut off before its end, or of another kind. Export it from the recorder again, as MP4 if it can. For a single picture, use the start page.',
+    },
+    'video-too-large': {
+      title: 'The video is too large',
+      help: (size: string) =>
+        `This server takes up to ${size}. Cut out the part that matters, or export it smaller.`,
+    },
+    'video-failed': {
+      title: 'The video could not be worked through',
+      help: () =>
+        'The reason is below. Try again; for long or crowded videos cut out the part that matters.',
+    },
+    'no-job': {
+      title: 'The server no longer has this video',
+      help: () =>
+        'It is wiped when nobody has asked for it for a while, or when the server is started anew. Put the video in again.',
     },
     busy: {
       title: 'The server is busy',
@@ -431,6 +462,134 @@ export const en = {
       blend: 'blend',
     } as Record<string, string>,
   },
+  footage: {
+    title: 'Everybody in a video, once',
+    lead: 'Put in a video. Every person is followed and shown at their best, with when they were seen.',
+    drop: 'Drop a video here',
+    dropNow: 'Let go to look through it',
+    choose: 'Choose a video',
+    another: 'Another video',
+    formats: (size: string, minutes: string) =>
+      `MP4, MKV, AVI, MOV and others, up to ${size} and ${minutes}`,
+    private:
+      'The video stays in the server’s memory while you work on it and is wiped when you remove it or close this page.',
+    none: 'There was no file in that. Drop a video file.',
+    minutes: (count: number) => p(Math.round(count), { one: '{n} minute', other: '{n} minutes' }),
+    working: 'Looking for people …',
+    portraying: 'Making the best picture of each person …',
+    queued: (ahead: number) =>
+      p(ahead, {
+        zero: 'Next in line.',
+        one: 'Waiting: {n} other video is before this one.',
+        other: 'Waiting: {n} other videos are before this one.',
+      }),
+    paused: 'Paused',
+    left: (seconds: number) =>
+      seconds < 90
+        ? p(Math.max(1, Math.round(seconds)), {
+            one: 'about {n} second left',
+            other: 'about {n} seconds left',
+          })
+        : p(Math.round(seconds / 60), {
+            one: 'about {n} minute left',
+            other: 'about {n} minutes left',
+          }),
+    soFar: (count: number) =>
+      p(count, {
+        zero: 'nobody so far',
+        one: '{n} passage so far',
+        other: '{n} passages so far',
+      }),
+    pause: 'Pause',
+    resume: 'Go on',
+    progress: 'Progress',
+    found: (count: number) =>
+      p(count, { zero: 'Nobody was found', one: '{n} person', other: '{n} people' }),
+    nobodyHint:
+      'Faces may be too small or turned away. Lower “How certain a face must be” in the settings and put the video in again.',
+    facts: (duration: string, frames: number, looks: number) =>
+      `${duration} · ${n.whole(frames)} frames, ${n.whole(looks)} of them searched`,
+    damaged: (count: number) =>
+      p(count, {
+        one: '{n} frame or packet of the file is damaged',
+        other: '{n} frames or packets of the file are damaged',
+      }),
+    notJoined:
+      'This server cannot tell whether somebody came back: whoever returns is counted again. You can join people by hand.',
+    joined: 'People were joined by their faces. What is wrong you can put right by hand.',
+    player: 'The video',
+    cannotPlay:
+      'This browser cannot play such a file. People and times below are right all the same; another browser or player may show the video.',
+    boxes: 'Show boxes',
+    timeline: 'When they were seen',
+    person: (number: number) => `Person ${n.whole(number)}`,
+    passage: (number: number, from: string, to: string) =>
+      `Person ${n.whole(number)}, ${from} to ${to}: show in the video`,
+    seen: (from: string, to: string) => `${from} to ${to}`,
+    passages: (count: number) => p(count, { one: '{n} passage', other: '{n} passages' }),
+    sights: (count: number) => p(count, { one: 'seen once', other: 'seen {n} times' }),
+    best: (number: number) => `Person ${n.whole(number)}, best picture`,
+    made: (number: number, how: string) => `Person ${n.whole(number)}, ${how}`,
+    fused: (frames: number) => p(frames, { one: 'made of {n} frame', other: 'made of {n} frames' }),
+    enhanced: 'enhanced',
+    recorded: 'as recorded',
+    show: 'Show in the video',
+    save: 'Save this person',
+    select: 'Select',
+    selected: (count: number) =>
+      p(count, { zero: '', one: '{n} person selected', other: '{n} people selected' }),
+    mergeHint: 'Is somebody there twice? Select both, then join them.',
+    merge: 'They are one person',
+    split: 'Somebody else',
+    splitHint: (from: string, to: string) => `${from} to ${to}: somebody else`,
+    saveAll: 'Save all',
+    saveHint: 'All best pictures and the record, as a ZIP file.',
+    saving: 'Gathering pictures …',
+    saveRecord: 'Save record (JSON)',
+    honest:
+      'A person is a face that was followed; it names nobody. Faces can be missed and people counted twice: look at the video.',
+    redact: {
+      open: 'Cover faces',
+      title: 'Cover the faces in this video',
+      style: 'Cover',
+      styles: { solid: 'Solid', blur: 'Blur', mosaic: 'Mosaic' },
+      styleHints: {
+        solid: 'Nothing of a face can be got back.',
+        blur: 'Softer to look at, but programs can guess what was there.',
+        mosaic: 'Softer to look at, but programs can guess what was there.',
+      },
+      who: 'Whom',
+      everyone: 'Everybody',
+      others: 'All but chosen people',
+      keep: 'Who stays to be seen',
+      sound: 'Sound',
+      sounds: { kept: 'Keep', muted: 'Leave out' },
+      start: 'Cover',
+      again: 'Cover anew',
+      working: 'Covering faces …',
+      result: 'Covered video',
+      coverage: (share: string) => `${share} of the faces that were found are covered`,
+      figures: (covers: number, covered: number, frames: number) =>
+        `${n.whole(covers)} covers in ${n.whole(covered)} of ${n.whole(frames)} frames`,
+      clean: 'The finished video was searched again: no face was found.',
+      foundAfter: (count: number) =>
+        p(count, {
+          one: 'A face was found in the finished video once: look at the place below before you hand it on.',
+          other:
+            'Faces were found in the finished video {n} times: look at the places below before you hand it on.',
+        }),
+      review: 'Places to look at',
+      reviewHint: 'No program finds every face: watch the video before you hand it on.',
+      why: {
+        filled: 'covered although no face was seen there',
+        unsure: 'covered, but hardly seen',
+        'found after': 'a face was found after covering',
+      },
+      at: (from: string, to: string, why: string) => `${from} to ${to}: ${why}`,
+      save: 'Save covered video',
+      record: 'Save record (JSON)',
+    },
+  },
   verdict: {
     words: {
       match: 'The same person, as far as the pixels tell',
@@ -555,6 +714,7 @@ export const en = {
     enhanceFaces: 'Enhance small faces',
     estimateFaces: 'Estimate age and gender',
     colouriseFaces: 'Estimate the colour of grey pictures',
+    findBodies: 'Find bodies too, even without a visible face',
     format: 'Format of saved pictures',
     formats: { png: 'PNG (lossless)', jpeg: 'JPEG (smaller)' },
     reset: 'Back to the defaults',

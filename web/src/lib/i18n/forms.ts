@@ -16,13 +16,16 @@ export function numbers(language: string) {
   const decimal = make({ maximumFractionDigits: 1 });
   const hundredths = make({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const percent = make({ style: 'percent', maximumFractionDigits: 0 });
+  const share = make({ style: 'percent', maximumFractionDigits: 1, roundingMode: 'floor' });
   const megabytes = make({ style: 'unit', unit: 'megabyte', maximumFractionDigits: 0 });
   const kilobytes = make({ style: 'unit', unit: 'kilobyte', maximumFractionDigits: 0 });
   return {
     whole: (value: number) => whole.format(value === 0 ? 0 : value),
     decimal: (value: number) => decimal.format(value),
     hundredths: (value: number) => hundredths.format(value),
-    percent: (share: number) => percent.format(share),
+    percent: (part: number) => percent.format(part),
+    /** To a tenth of a per cent, never rounded up: 99.96 % is not all. */
+    share: (part: number) => share.format(part),
     bytes: (count: number) =>
       count < 1e6 ? kilobytes.format(count / 1e3) : megabytes.format(Math.floor(count / 1e6)),
   };

@@ -1,5 +1,5 @@
 import { zipSync, type Zippable } from 'fflate';
-import type { Result } from '../api/types';
+import type { Footage, Result } from '../api/types';
 import { inWindow, saveFile } from '../desktop';
 import type { Entry, Job } from '../state/workspace.svelte';
 import { annotated, blobOf, pictureAs } from './canvas';
@@ -79,12 +79,26 @@ async function filesOf(job: Job, stem: string, format: Format, tool: string) {
     const boxes = job.kept.map((entry) => ({ box: entry.box, label: String(entry.id) }));
     const drawing = job.picture.drawn ? [] : boxes;
     files[`${stem}-annotated.${ENDING[format]}`] = await bytesOf(
-      await annotated(job.picture, drawing, type),
+      await annotated(job.picture, drawing, type, job.picture.drawn ? [] : job.bodies),
     );
   }
   const sidecar = sidecarOf(job, Object.keys(files), tool, new Date());
   files[`${stem}-result.json`] = new TextEncoder().encode(JSON.stringify(sidecar, null, 2));
   return files;
+}
+
+/** The record of a video and the pictures of everybody in it, at the paths that the record names. */
+export async function footageArchive(
+  found: Footage,
+  picture: (path: string) => Promise<Blob>,
+): Promise<Blob> {
+  const files: Zippable = {
+    'result.json': new TextEncoder().encode(JSON.stringify(found, null, 2)),
+  };
+  for (const { files: made } of found.people)
+    for (const path of [...(made?.crops ?? []), made?.fused, made?.changes, made?.enhanced])
+      if (path) files[path] = [await bytesOf(await picture(path)), { level: 0 }];
+  return new Blob([zipSync(files) as Uint8Array<ArrayBuffer>], { type: 'application/zip' });
 }
 
 function unused(stem: string, taken: Set<string>): string {

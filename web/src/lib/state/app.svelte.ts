@@ -3,6 +3,7 @@ import { Client, type Query } from '../api/client';
 import { catalogues, type Catalogue } from '../i18n';
 import { Comparing } from './comparing.svelte';
 import { Enhancing } from './enhancing.svelte';
+import { Filming } from './filming.svelte';
 import { Router } from './router.svelte';
 import { Server } from './server.svelte';
 import { SettingsStore, type Settings } from './settings.svelte';
@@ -20,9 +21,19 @@ export class AppState {
   key = $state<string | null>(sessionStorage.getItem('facecctv.key'));
   readonly client = new Client(() => this.key);
   readonly server = new Server(this.client);
-  readonly work = new Workspace(this.client, (task) => this.#options(task));
+  readonly work = new Workspace(this.client, (task) => ({
+    ...this.#options(task),
+    bodies: this.server.findsBodies && this.settings.findBodies,
+  }));
   readonly enhancing = new Enhancing(this.client, this.server);
   readonly comparing = new Comparing(this.client, () => this.#options('detect'));
+  readonly filming = new Filming(this.client, this.server, () => ({
+    ...this.#options('detect'),
+    enhance:
+      this.settings.enhanceFaces && this.server.scales.length
+        ? `x${this.server.scales.at(-1)}`
+        : null,
+  }));
   readonly watching = new Watching(this.client, () => this.#options('detect'));
 
   get settings(): Settings {

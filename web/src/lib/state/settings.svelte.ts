@@ -23,6 +23,8 @@ export interface Settings {
   colouriseFaces: boolean;
   /** Estimate age and gender of faces, where the server can. */
   estimateFaces: boolean;
+  /** Find people too, faces visible or not, where the server can. */
+  findBodies: boolean;
 }
 
 const KEY = 'facecctv.settings';
@@ -41,6 +43,7 @@ export function defaults(languages: readonly string[]): Settings {
     enhanceFaces: true,
     colouriseFaces: false,
     estimateFaces: false,
+    findBodies: false,
   };
 }
 
@@ -68,6 +71,7 @@ export function restored(saved: string | null, base: Settings): Settings {
     enhanceFaces: one([true, false], found.enhanceFaces, base.enhanceFaces),
     colouriseFaces: one([true, false], found.colouriseFaces, base.colouriseFaces),
     estimateFaces: one([true, false], found.estimateFaces, base.estimateFaces),
+    findBodies: one([true, false], found.findBodies, base.findBodies),
   };
 }
 
