@@ -12,7 +12,7 @@ from facecctv.cli.outputs import provenance
 from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
 from facecctv.geometry import cut_out
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Body, Decision, GenderValue, Image, Portrait, Quality
+from facecctv.types import Attributes, Body, Decision, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -65,42 +65,10 @@ def decision_words(decision: Decision | None, candidates: Sequence[_Candidate] |
     return f"{DECISIONS[decision]}: {names}" if names else DECISIONS[decision]
 
 
-class _Years(Protocol):
-    """An age, as the pipeline or as JSON has it."""
-
-    @property
-    def low(self) -> int:
-        """First year of the interval."""
-
-    @property
-    def high(self) -> int:
-        """Last year of the interval."""
-
-
-class _Gender(Protocol):
-    """A gender, likewise."""
-
-    @property
-    def value(self) -> GenderValue:
-        """As it appears."""
-
-
-class Estimated(Protocol):
-    """What is estimated of a face: `types.Attributes`, and `schema.Face`."""
-
-    @property
-    def age(self) -> _Years | None:
-        """None where it was not asked for, or nothing can be said."""
-
-    @property
-    def gender(self) -> _Gender | None:
-        """Likewise."""
-
-
 TOO_LITTLE = "too little to tell age or gender"
 
 
-def attribute_words(found: Estimated) -> str:
+def attribute_words(found: Attributes | schema.Face) -> str:
     """Age and gender in words: "25-38, probably female"."""
     words = []
     if found.age is not None:
