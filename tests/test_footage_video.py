@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from fractions import Fraction
@@ -13,9 +14,11 @@ import pytest
 from facecctv.errors import OutputError, VideoError
 from facecctv.footage.ahead import ahead
 from facecctv.footage.cells import cells_of
+from facecctv.footage.journal import Entry, Journal
 from facecctv.footage.video import Mark, Video
 from facecctv.footage.writing import Writer
-from facecctv.types import Frame
+from facecctv.geometry import crop
+from facecctv.types import Face, Frame
 from tests.clips import level, numbered, steady, write
 
 
@@ -322,3 +325,58 @@ def test_stills_begin_again_at_a_mark(tmp_path):
     assert [one.index for one in rest] == list(range(13, 20))
     for one, other in zip(rest, whole[13:], strict=True):
         assert np.array_equal(one.cells, other.cells)
+
+
+def test_a_codec_that_is_not_there(tmp_path):
+    data = write(tmp_path / "a.mkv", steady(3)).read_bytes()
+    assert data.count(b"V_MPEG4/ISO/AVC") == 1
+    (tmp_path / "odd.mkv").write_bytes(data.replace(b"V_MPEG4/ISO/AVC", b"V_NOBODYSCODECX"))
+    with pytest.raises(VideoError, match="codec"):
+        Video(tmp_path / "odd.mkv")
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file can grow beyond so many bytes, as where the disk is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_half_a_video(tmp_path):
+    noisy = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
+
+    def fill():
+        with Writer(tmp_path / "out.mkv") as writer:
+            for frame in frames_of(list(noisy), steady(60)):
+                writer.write(frame)
+
+    with disk_of(30_000), pytest.raises(OutputError, match="cannot be written"):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_keeps_what_the_journal_holds(tmp_path):
+    rng = np.random.default_rng(0)
+    face = Face([10, 10, 50, 50], [[30, 30]] * 5, 0.9)
+
+    def entry(index):
+        image = rng.integers(0, 255, (64, 64, 3), np.uint8)
+        return Entry(index, Fraction(index), 0, False, (face,), {}, {0: crop(image, face)})
+
+    def fill(journal):
+        for index in range(100):
+            journal.write(entry(index))
+
+    with Journal(tmp_path / "journal", {}) as journal:
+        with disk_of(200_000), pytest.raises(OutputError, match="cannot be written"):
+            fill(journal)
+        written = journal.looks
+    with Journal(tmp_path / "journal", {}) as journal:
+        found = list(journal.replay())
+    assert [one.index for one in found] == list(range(len(found)))
+    assert 5 < len(found) <= written + 1

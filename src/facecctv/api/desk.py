@@ -142,14 +142,15 @@ class Desk:
         self._looking = Lane("header", 2, settings.limits.requests)
         self._small = Lane("small", 1, settings.limits.queue)
         self._large = Lane("large", 1, settings.limits.queue)
+        self._opening = Lane("video", 1, settings.limits.queue)
         self.room = Room(settings.limits.video_bytes)
         self.jobs = Jobs(settings.limits)
         self._show()
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
-        """In the order in which a picture meets them."""
-        return self._looking, self._small, self._large
+        """In the order in which a picture meets them; then that of videos."""
+        return self._looking, self._small, self._large, self._opening
 
     def close(self) -> None:
         """Ends the threads, and wipes all jobs."""
@@ -200,8 +201,11 @@ class Desk:
                     self.gate.release(len(upload.data))
 
     async def look(self, work: Callable[[], T]) -> T:
-        """The result of a short look at an upload, off the event loop; Problem as `answer`."""
-        return await self._looking.run(work, Leave(), self.limits.work_seconds)
+        """The result of a short look at a video, off the event loop; Problem as `answer`.
+
+        It has a lane of its own: one that takes long to open keeps no picture waiting.
+        """
+        return await self._opening.run(work, Leave(), self.limits.work_seconds)
 
     async def answer_plain(self, request: Request, work: Callable[[], Response]) -> Response:
         """The reply to a request without a picture whose work may block; it runs in a thread.

@@ -259,4 +259,8 @@ class Redacted(_Model):
     """Faces found in these."""
     kept: tuple[Number, ...] | None = None
     """People who were left to be seen."""
+    references: tuple[Sha256, ...] | None = None
+    """Pictures of those who were left to be seen."""
+    spared: Annotated[int, Field(ge=0)] | None = None
+    """Passages, or faces of a picture, that were left to be seen."""
     review: tuple[Review, ...] = ()
