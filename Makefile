@@ -14,7 +14,7 @@ EXAMPLES ?= 100
 TLS := .venv-tls
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web app bundle run demo-clip test test-web test-window test-bundle test-large contract tls-check lint format bench serving soak clean
+.PHONY: help setup dev web app bundle run demo-clip test test-web test-window test-bundle test-large contract tls-check lint format bench bench-footage serving soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ format: dev ## Put the code into its standard form
 
 bench: dev ## Measure speed and memory on this machine
 	@$(BIN)/python -m benchmarks
+
+bench-footage: dev ## Measure how fast videos are gone through, and how right (an hour)
+	@$(BIN)/python -m benchmarks.footage
 
 serving: dev ## Measure the server against the bare pipeline, and its slowest replies
 	@$(BIN)/python -m benchmarks.serving

@@ -2,7 +2,8 @@
 
 python -m benchmarks.probe write NAME FILE | detect NAME THREADS REPEAT SECONDS
                            | stage STAGE NAME THREADS REPEAT SECONDS
-                           | search TEMPLATES REPEAT SECONDS | import | command ARGUMENT…
+                           | search TEMPLATES REPEAT SECONDS | decode FILE | import
+                           | command ARGUMENT…
 
 Prints one JSON object on stderr's last line (stdout belongs to what is measured).
 """
@@ -36,6 +37,11 @@ def main(arguments: list[str]) -> int:
         result = stage(rest[0], rest[1], int(rest[2]), int(rest[3]), float(rest[4]))
     elif kind == "search":
         result = search(int(rest[0]), int(rest[1]), float(rest[2]))
+    elif kind == "decode":
+        from benchmarks.clips import decode
+
+        began = time.perf_counter()
+        result = {"frames": decode(Path(rest[0])), "seconds": time.perf_counter() - began}
     elif kind == "command":
         from facecctv.cli import main as command
 
@@ -119,11 +125,22 @@ def stage(name: str, picture: str, threads: int, repeat: int, seconds: float) ->
 
         def work() -> object:
             return recogniser.embed(faces)
+    elif name == "attributes":
+        estimator = build.estimator(settings)
+        faces = [image[:112, :112]] * 8
+
+        def work() -> object:
+            return estimator.estimate(faces, [112.0] * 8)
     elif name == "colourise":
         colouriser = build.colouriser(settings)
 
         def work() -> object:
             return colouriser(image)
+    elif name == "bodies":
+        finder = build.body_finder(settings)
+
+        def work() -> object:
+            return finder(image, [])
     else:
         enhancer = build.enhancer(settings, int(name.removeprefix("x")))
 

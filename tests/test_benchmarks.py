@@ -4,8 +4,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+
+from facecctv.demo import Person
+from facecctv.demo.clip import Walker, clip
+from facecctv.demo.clip import steady as steady_clip
+from facecctv.footage.video import Video
+from tests.clips import steady, write
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,7 +44,11 @@ RESULT = {
         },
         "4K": None,
     },
-    "stages": {"x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0}, "embed 160x120": None},
+    "stages": {
+        "x4 160x120": {"total_ms": 31.2, "peak_mb": 80.0},
+        "embed 160x120": None,
+        "bodies VGA": {"total_ms": 12.6, "peak_mb": 120.4},
+    },
     "search": {"10,000": {"total_ms": 0.31, "peak_mb": 71.2}, "100,000": None},
     "start": {"import": {"seconds": 0.05}, "help": {"seconds": 0.2}, "detect_vga": None},
     "files": {"1080p": {"whole_seconds": 1.04, "peak_mb": 210.4}},
@@ -54,6 +66,7 @@ def test_the_table_says_what_was_measured_and_what_was_not(table):
         "| Who of 10,000 templates is nearest (exact) | 0.3 ms, at most 71 MB of memory |" in text
     )
     assert "| Embedding 8 faces in one batch | not measured |" in text
+    assert "| Bodies in a VGA picture in memory | 13 ms, at most 120 MB of memory |" in text
 
 
 def test_the_readme_is_filled_between_its_marks_and_only_there(table, tmp_path):
@@ -122,3 +135,56 @@ def test_the_soak_ends_in_time_and_well(module, monkeypatch, capsys):
     monkeypatch.setattr(soak, "GROWTH", 100)  # in a second nothing has settled
     assert soak.main(["1", "--pause", "0.01"]) == 0
     assert "wrong" not in capsys.readouterr().out
+
+
+def test_a_scene_is_repeated_packet_by_packet(module, tmp_path):
+    clips = module("clips")
+    write(tmp_path / "a.mp4", steady(12))
+    clips.repeat(tmp_path / "a.mp4", tmp_path / "b.mp4", 3)
+    with Video(tmp_path / "b.mp4") as video:
+        frames = list(video.frames())
+    assert [frame.time for frame in frames] == steady(36)
+    for index, frame in enumerate(frames):
+        assert np.array_equal(frame.image, frames[index % 12].image)
+    assert clips.decode(tmp_path / "b.mp4") == 36
+
+
+def test_the_benchmarks_people_leave_the_scene_before_it_begins_again(module):
+    clips = module("clips")
+    for walker in clips.walkers((1920, 1080), 10):
+        assert 0 < walker.enters < walker.leaves < 10
+        for time in (walker.enters, walker.leaves):
+            there = walker.at(time)
+            assert 0 < there.x < 1920
+            assert 24 <= there.face_px <= 150
+
+
+def test_figures_of_footage_as_tables(module):
+    part = {
+        "seconds": 80.0, "times_real_time": 1.5, "decode_seconds": 10.0, "ratio_to_decode": 8.0,
+        "peak_mb": 300.0,
+    }  # fmt: skip
+    checks = {
+        "people": 3, "people_there": 3, "idf1": 0.97, "idf1_24_px": 0.91, "best_sight_rank": 0.0,
+        "covered": 7, "faces": 7, "found_after": 0,
+    }  # fmt: skip
+    sizes = {"1080p": {"120": part, "60": None}}
+    text = module("footage").markdown({"sizes": sizes, "checks": checks})
+    assert "| 1080p, 120 s | 80.0 s | 1.50 | 10.0 s | 8.0 | 300 MB |" in text
+    assert "| 1080p, 60 s | not measured | | | | |" in text
+    assert "| faces covered | 7 of 7 | all |" in text
+
+
+def test_the_worst_best_sight_is_told(module):
+    footage, clips = module("footage"), module("clips")
+    shots = list(clip((160, 120), (Walker(1, Person(40, 20), 80, 40, 0.0, 1.0),), steady_clip(1)))
+
+    def found(index):
+        (face,) = shots[index].faces
+        box = dict(zip(("x_min", "y_min", "x_max", "y_max"), map(float, face.box), strict=True))
+        sight = SimpleNamespace(frame=index, face=SimpleNamespace(box=SimpleNamespace(**box)))
+        return SimpleNamespace(people=[SimpleNamespace(number=1, best=[sight])])
+
+    assert clips.GROWING[2].face_px == clips.GROWING[2].start.face_px == 24
+    assert footage.rank(shots, found(24)) == 0
+    assert footage.rank(shots, found(14)) == pytest.approx(10 / 25)

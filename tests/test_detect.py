@@ -161,6 +161,39 @@ class TestPlan:
             assert [look.part for look in looks] == [(0, 0, 4000, 3000)]
 
 
+class TestBodyLooks:
+    """Looks of a network that wants multiples of 64 and was trained on sides of up to 384."""
+
+    @pytest.mark.parametrize(
+        ("width", "height", "scales"),
+        [
+            (1, 1, [4, 2]),
+            (100, 50, [4, 2]),
+            (448, 448, [640 / 448, 320 / 448]),
+            (640, 480, [1, 0.5]),
+            (1920, 1080, [1, 1 / 3, 1 / 6]),
+        ],
+    )
+    def test_scales(self, width, height, scales):
+        looks = plan(width, height, DetectOptions(tiles="off"), 64, 384)
+        assert sorted({look.scale for look in looks}, reverse=True) == pytest.approx(scales)
+
+    @given(SIDES, SIDES)
+    def test_what_may_be_larger_than_it_can_see_is_left_to_the_last_look(self, width, height):
+        *finer, last = plan(width, height, DetectOptions(), 64, 384)
+        assert last.largest == math.inf
+        assert max(last.size) <= 385
+        assert all(look.largest * look.scale <= 384 + 1e-6 for look in finer)
+        for look in (*finer, last):
+            assert all(side % 64 == 0 for side in look.padded)
+
+    def test_an_impossible_largest_is_said(self):
+        card = CARD.model_copy(update={"extra": CARD.extra | {"largest": "all"}})
+        detector = Detector(Session(red_detector(card)))
+        with pytest.raises(SettingError, match="largest"):
+            detector(np.zeros((32, 32, 3), np.uint8))
+
+
 class TestOptions:
     @pytest.mark.parametrize(
         "options",

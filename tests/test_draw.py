@@ -34,12 +34,22 @@ class TestOutline:
 
     def test_the_line_surrounds_the_box_and_hides_nothing_in_it(self):
         image = ground()
-        body = Body(np.array([100, 80, 160, 150]), 0.5)
-        result = outline(image, [body], colours=[RED])
-        np.testing.assert_array_equal(result[80:150, 100:160], image[80:150, 100:160])
-        for y, x in [(79, 130), (150, 130), (110, 99), (110, 160)]:
+        result = outline(image, [face(100, 80, 120, 110)], colours=[RED])  # too small for dots
+        np.testing.assert_array_equal(result[80:110, 100:120], image[80:110, 100:120])
+        for y, x in [(79, 110), (110, 110), (95, 99), (95, 120)]:
             assert tuple(result[y, x]) == RED
         assert (image == 128).all()
+
+    def test_of_a_body_only_the_corners_are_marked(self):
+        image = ground()
+        result = outline(image, [Body(np.array([100, 80, 160, 160]), 0.5)], colours=[RED])
+        np.testing.assert_array_equal(result[80:160, 100:160], image[80:160, 100:160])
+        corners = [(79, 99), (79, 160), (160, 99), (160, 160)]
+        arms = [(79, 113), (98, 99), (79, 147), (98, 160), (160, 113), (142, 99), (142, 160)]
+        for y, x in corners + arms:
+            assert tuple(result[y, x]) == RED
+        for y, x in [(79, 130), (160, 130), (120, 99), (120, 160)]:
+            assert tuple(result[y, x]) == (128, 128, 128)
 
     @pytest.mark.parametrize("level", [0, 128, 255])
     def test_seen_on_any_ground(self, level):
@@ -57,8 +67,8 @@ class TestOutline:
 
     def test_line_grows_with_the_picture(self):
         def thickness(width, height):
-            box = np.array([width * 0.3, height * 0.3, width * 0.6, height * 0.6])
-            result = outline(ground(width, height), [Body(box, 0.5)], colours=[RED])
+            box = (width * 0.3, height * 0.3, width * 0.6, height * 0.6)
+            result = outline(ground(width, height), [face(*box)], colours=[RED])
             return int((result[height * 45 // 100] == RED).all(axis=1).sum() // 2)
 
         assert [thickness(*size) for size in [(200, 150), (1920, 1080), (3840, 2160)]] == [1, 3, 6]

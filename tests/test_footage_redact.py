@@ -144,3 +144,15 @@ def test_a_passage_is_known_again_by_place_and_time(clip):
     assert same_passage(track, track.times[::5], track.boxes[::5] + 1)
     assert not same_passage(track, track.times, track.boxes + 40)
     assert not same_passage(track, track.times + 60, track.boxes)
+
+
+def test_who_stood_still_is_covered_until_the_last_frame(tmp_path):
+    """Where nothing changes nobody looks, for up to a second: longer than covers are held."""
+    places = [None] + [40] * 9 + [None] * 3
+    images = [scene(place) for place in places]
+    clip = write(tmp_path / "in.mkv", steady(13, 10), 128, 96, images=images, codec="ffv1")
+    with Video(clip) as video:
+        tracks = passages(video.stills(), red_faces)
+        redact(video, tmp_path / "out.mp4", tracks, RedactOptions(hold=0.0))
+    for frame in Video(tmp_path / "out.mp4").frames():
+        assert red_faces(frame.image) == []

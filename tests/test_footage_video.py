@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from fractions import Fraction
@@ -12,9 +13,12 @@ import pytest
 
 from facecctv.errors import OutputError, VideoError
 from facecctv.footage.ahead import ahead
+from facecctv.footage.cells import cells_of
+from facecctv.footage.journal import Entry, Journal
 from facecctv.footage.video import Mark, Video
 from facecctv.footage.writing import Writer
-from facecctv.types import Frame
+from facecctv.geometry import crop
+from facecctv.types import Face, Frame
 from tests.clips import level, numbered, steady, write
 
 
@@ -288,3 +292,91 @@ def test_the_size_may_not_change(tmp_path):
 
     with pytest.raises(ValueError, match="32 x 48"):
         write_both()
+
+
+@pytest.mark.parametrize(
+    ("size", "codec"), [((64, 48), "libx264"), ((60, 44), "libx264"), ((64, 48), "ffv1")]
+)
+def test_cells_of_a_frame_without_its_pixels(tmp_path, size, codec):
+    rng = np.random.default_rng(3)
+    width, height = size
+    images = []
+    for _ in range(4):
+        coarse = rng.integers(30, 220, (-(-height // 8), -(-width // 8), 3), np.uint8)
+        images.append(np.kron(coarse, np.ones((8, 8, 1), np.uint8))[:height, :width])
+    path = write(tmp_path / "a.mkv", steady(4), width, height, images=images, codec=codec)
+    with Video(path) as video:
+        stills, frames = list(video.stills()), list(video.frames())
+    for still, frame in zip(stills, frames, strict=True):
+        assert (still.index, still.time) == (frame.index, frame.time)
+        assert np.array_equal(still.frame().image, frame.image)
+        expected = cells_of(frame.image)
+        assert still.cells.shape == expected.shape == (-(-height // 8), -(-width // 8), 3)
+        # Colours out of RGB's reach are cut in the one and not in the other.
+        assert np.abs(still.cells - expected).max() < 8
+        assert np.abs(still.cells - expected).mean() < 1.5
+
+
+def test_stills_begin_again_at_a_mark(tmp_path):
+    path = write(tmp_path / "a.mp4", steady(20))
+    with Video(path) as video:
+        whole = list(video.stills())
+        rest = list(video.stills(video.mark(whole[13])))
+    assert [one.index for one in rest] == list(range(13, 20))
+    for one, other in zip(rest, whole[13:], strict=True):
+        assert np.array_equal(one.cells, other.cells)
+
+
+def test_a_codec_that_is_not_there(tmp_path):
+    data = write(tmp_path / "a.mkv", steady(3)).read_bytes()
+    assert data.count(b"V_MPEG4/ISO/AVC") == 1
+    (tmp_path / "odd.mkv").write_bytes(data.replace(b"V_MPEG4/ISO/AVC", b"V_NOBODYSCODECX"))
+    with pytest.raises(VideoError, match="codec"):
+        Video(tmp_path / "odd.mkv")
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file can grow beyond so many bytes, as where the disk is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_half_a_video(tmp_path):
+    noisy = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
+
+    def fill():
+        with Writer(tmp_path / "out.mkv") as writer:
+            for frame in frames_of(list(noisy), steady(60)):
+                writer.write(frame)
+
+    with disk_of(30_000), pytest.raises(OutputError, match="cannot be written"):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_keeps_what_the_journal_holds(tmp_path):
+    rng = np.random.default_rng(0)
+    face = Face([10, 10, 50, 50], [[30, 30]] * 5, 0.9)
+
+    def entry(index):
+        image = rng.integers(0, 255, (64, 64, 3), np.uint8)
+        return Entry(index, Fraction(index), 0, False, (face,), {}, {0: crop(image, face)})
+
+    def fill(journal):
+        for index in range(100):
+            journal.write(entry(index))
+
+    with Journal(tmp_path / "journal", {}) as journal:
+        with disk_of(200_000), pytest.raises(OutputError, match="cannot be written"):
+            fill(journal)
+        written = journal.looks
+    with Journal(tmp_path / "journal", {}) as journal:
+        found = list(journal.replay())
+    assert [one.index for one in found] == list(range(len(found)))
+    assert 5 < len(found) <= written + 1

@@ -41,20 +41,21 @@ def lines():
 if not path.exists():
     about = {"purpose": "theft", "owner": "J. Doe", "embedder": "tiny 1"}
     Watchlist.create(path, SECRET, size=size, cost=CHEAP, **about)
-began, said = time.perf_counter(), ""
+began, busy, said = time.perf_counter(), time.process_time(), ""
 with Watchlist(path, SECRET) as people:
     try:
         people.import_(lines())
     except EntryError as error:
         said = str(error)
-    spent = time.perf_counter() - began
+    spent, busy = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    first = next(people._vault.rows(1), None)
-    print(json.dumps({
-        "said": said, "seconds": spent, "peak": peak, "anybody": first is not None,
-        "people": people._vault.count(1), "templates": people._vault.count(2),
-        "bytes": sum(file.stat().st_size for file in path.parent.glob(path.name + "*")),
-    }))
+    anybody = next(people._vault.rows(1), None) is not None
+    counts = {"people": people._vault.count(1), "templates": people._vault.count(2)}
+size = sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))
+print(json.dumps({
+    "said": said, "seconds": spent, "cpu_seconds": busy, "peak": peak, "bytes": size,
+    "anybody": anybody, **counts,
+}))
 """
 
 
@@ -82,6 +83,7 @@ def test_one_broken_row_and_nobody_is_added_its_line_is_named(tmp_path, count, m
     assert spoilt["said"] == f"line {count}: not JSON, or cut off"
     assert (spoilt["people"], spoilt["templates"], spoilt["anybody"]) == (0, 0, False)
     assert spoilt["peak"] < most
+    assert spoilt["bytes"] < MEBIBYTE
     whole = imported(path, count, broken=-1)
     assert (whole["said"], whole["people"], whole["templates"]) == ("", count, count)
     assert whole["peak"] < most

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facecctv.build import (
+        body_finder,
         colouriser,
         enhancer,
+        estimator,
         examine,
         face_colouriser,
         face_enhancer,
@@ -23,12 +25,15 @@ if TYPE_CHECKING:
     from facecctv.pipeline import Pipeline
     from facecctv.settings import Settings
     from facecctv.types import (
+        Age,
+        Attributes,
         Body,
         Coloured,
         Crop,
         Drift,
         Enhanced,
         Face,
+        Gender,
         Image,
         Portrait,
         Pose,
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Age",
+    "Attributes",
     "Body",
     "Coloured",
     "ColouriseOptions",
@@ -52,6 +59,7 @@ __all__ = [
     "Enhanced",
     "Face",
     "FaceCCTVError",
+    "Gender",
     "Image",
     "Picture",
     "Pipeline",
@@ -61,8 +69,10 @@ __all__ = [
     "Settings",
     "Use",
     "__version__",
+    "body_finder",
     "colouriser",
     "enhancer",
+    "estimator",
     "examine",
     "face_colouriser",
     "face_enhancer",
@@ -80,8 +90,10 @@ _HOMES = {
     "Picture": "facecctv.image",
     "Pipeline": "facecctv.pipeline",
     "Settings": "facecctv.settings",
+    "body_finder": "facecctv.build",
     "colouriser": "facecctv.build",
     "enhancer": "facecctv.build",
+    "estimator": "facecctv.build",
     "examine": "facecctv.build",
     "face_colouriser": "facecctv.build",
     "face_enhancer": "facecctv.build",
@@ -91,8 +103,8 @@ _HOMES = {
     "read": "facecctv.image",
 } | dict.fromkeys(
     (
-        *("Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
-        *("Image", "Portrait", "Pose", "Quality", "Use"),
+        *("Age", "Attributes", "Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
+        *("Gender", "Image", "Portrait", "Pose", "Quality", "Use"),
     ),
     "facecctv.types",
 )

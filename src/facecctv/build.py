@@ -21,6 +21,9 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
+from facecctv.vision.attributes import AttributeEstimator
+from facecctv.vision.bodies import TASK as BODIES
+from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
@@ -30,6 +33,8 @@ from facecctv.vision.recognise import Recogniser
 
 FACE_DETECTOR = "face-detector"
 FACE_EMBEDDER = "face-embedder"
+FACE_ATTRIBUTES = "face-attributes"
+BODY_DETECTOR = "body-detector"
 COLOURISER = "colouriser"
 ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
 """Model by scale."""
@@ -136,6 +141,27 @@ def face_colouriser(
     return workshop(settings).colouriser(options, only_grey=only_grey)
 
 
+def body_finder(settings: Settings = _DEFAULTS, options: DetectOptions | None = None) -> BodyFinder:
+    """The stage that finds people and links each to its face.
+
+    Raises ModelNotFound where the body detector is not installed, ModelError and its kin where it
+    cannot be used.
+    """
+    return workshop(settings).bodies(options)
+
+
+def body_detector(
+    settings: Settings, options: DetectOptions | None = None, model: str = BODY_DETECTOR
+) -> Detector:
+    """The body detector, or one of the user's own by path.
+
+    Raises ModelError and its kin where it cannot be used.
+    """
+    detect = Detector(session(settings, model), options)
+    _ = detect.card.of_task(BODIES)
+    return detect
+
+
 def tool(settings: Settings, step: Modelled) -> Tool:
     """What performs a step of a chain that needs a model.
 
@@ -163,15 +189,23 @@ def recogniser(
     return Recogniser(session(settings, model), mirror=mirror)
 
 
+def estimator(settings: Settings, model: str = FACE_ATTRIBUTES) -> AttributeEstimator:
+    """What estimates age and gender, or one of the user's own by path; read when first used."""
+    return AttributeEstimator(session(settings, model))
+
+
 def detector(
     settings: Settings, options: DetectOptions | None = None, model: str = FACE_DETECTOR
 ) -> Detector | single.SingleFaceDetector:
     """The face detector, or a detector of the user's own by path, of either kind.
 
-    Raises ModelError and its kin for another model than the shipped one that cannot be used; the
-    shipped one is read when first used.
+    Raises ModelError and its kin for another model than the shipped one that cannot be used, or
+    that finds bodies; the shipped one is read when first used.
     """
-    if model != FACE_DETECTOR and store(settings).load(model).card.task == single.TASK:
+    task = "" if model == FACE_DETECTOR else store(settings).load(model).card.task
+    if task == BODIES:
+        raise ModelError(f"{model} finds bodies, not faces: --bodies looks for both")
+    if task == single.TASK:
         return single.SingleFaceDetector(session(settings, model), options)
     return Detector(session(settings, model), options)
 
@@ -197,9 +231,18 @@ def examination(
     detect: Detector | single.SingleFaceDetector,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
+    find_bodies: BodyFinder | None = None,
 ) -> Pipeline:
     """The main job with stages that are there already."""
-    return Pipeline(detect=detect, assess=assess, enhance=enhance, colourise=colourise)
+    return Pipeline(
+        detect=detect,
+        assess=assess,
+        enhance=enhance,
+        colourise=colourise,
+        attributes=attributes,
+        bodies=find_bodies,
+    )
 
 
 def load_pipeline(
@@ -209,15 +252,19 @@ def load_pipeline(
     model: str = FACE_DETECTOR,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
+    find_bodies: BodyFinder | None = None,
 ) -> Pipeline:
     """The main job for library users: ready for any number of pictures, from several threads.
 
     The environment is not read; hand in Settings for a folder of models of your own, a number of
     threads or a provider. The model is loaded with the first picture, which raises ModelError
-    where it cannot be used. `enhance` and `colourise` are stages that `face_enhancer` and
-    `face_colouriser` make; without them nothing is enhanced or coloured.
+    where it cannot be used. `enhance`, `colourise`, `attributes` and `find_bodies` are stages that
+    `face_enhancer`, `face_colouriser`, `estimator` and `body_finder` make; without them nothing is
+    enhanced or coloured, no age or gender estimated, and no bodies are found.
     """
-    return examination(detector(settings, options, model), enhance, colourise)
+    detect = detector(settings, options, model)
+    return examination(detect, enhance, colourise, attributes, find_bodies)
 
 
 def examine(
@@ -244,7 +291,7 @@ class Workshop:
 
     detector: Model
     others: Mapping[str, Model] = field(default_factory=dict)
-    """By name: the enhancers, the colouriser and the recogniser, installed or not."""
+    """By name: enhancers, colouriser, recogniser, estimator and body detector, installed or not."""
 
     def during(self, check: Callable[[], None]) -> Workshop:
         """One over the same models that calls `check` before each run of a network.
@@ -290,6 +337,12 @@ class Workshop:
         model = self._other(COLOURISER)
         return FaceColouriser(Colouriser(model, options), origin(model), only_grey)
 
+    def bodies(self, options: DetectOptions | None = None) -> BodyFinder:
+        """As `body_finder`."""
+        finder = BodyFinder(Detector(self._other(BODY_DETECTOR), options))
+        _ = finder.card
+        return finder
+
     def tool(self, step: Modelled) -> Tool:
         """As the function `tool`."""
         if isinstance(step, Colourise):
@@ -317,6 +370,12 @@ class Workshop:
         model = self._other(FACE_EMBEDDER)
         _ = model.card
         return Recogniser(model, mirror=True)
+
+    def estimator(self) -> AttributeEstimator:
+        """As the function; ModelNotFound where there is none."""
+        model = self._other(FACE_ATTRIBUTES)
+        _ = model.card
+        return AttributeEstimator(model)
 
     def meter(self) -> DriftMeter | None:
         """What measures identity drift; None where the recogniser for it is not installed."""
@@ -347,5 +406,5 @@ class Workshop:
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
     """One that loads each model when it is first needed."""
-    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER)
+    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER, FACE_ATTRIBUTES, BODY_DETECTOR)
     return Workshop(session(settings, model), {name: session(settings, name) for name in names})

@@ -54,7 +54,7 @@ def outline(
     labels: Sequence[str] = (),
     colours: Sequence[Colour] = (),
 ) -> Image:
-    """A copy of the picture with faces and bodies outlined and labelled.
+    """A copy of the picture with faces outlined, the corners of bodies marked, and labels.
 
     `labels` and `colours` are empty or one for each; an empty label draws none. Lines and text
     scale with the picture and have a dark rim, so they show on any ground. A label stands where
@@ -75,10 +75,11 @@ def outline(
             _dots(canvas, one, tint, line)
     frames = [_frame(one.box, image, line) for one in marked]
     rim = 1 + line // 3
-    for frame in frames:
-        _ring(canvas, _grown(frame, rim), line + rim, _BLACK, _HALO_OPACITY)
-    for frame, tint in zip(frames, tints, strict=True):
-        _ring(canvas, frame, line, tint, 1)
+    drawers = [_ring if isinstance(one, Face) else _corners for one in marked]
+    for frame, drawn in zip(frames, drawers, strict=True):
+        drawn(canvas, _grown(frame, rim), line + rim, _BLACK, _HALO_OPACITY)
+    for frame, drawn, tint in zip(frames, drawers, tints, strict=True):
+        drawn(canvas, frame, line, tint, 1)
     if labels:
         _label_all(canvas, frames, labels, tints, side)
     return canvas
@@ -117,6 +118,18 @@ def _ring(canvas: Image, area: _Area, line: int, colour: Colour, opacity: float)
     bands += [(max(right - line, left + line), under, right, above)]
     for band in bands:
         _cover(canvas, band, colour, opacity)
+
+
+def _corners(canvas: Image, area: _Area, line: int, colour: Colour, opacity: float) -> None:
+    """The ring without the middle halves of its sides."""
+    left, top, right, bottom = area
+    arms = (max((right - left) // 4, line), max((bottom - top) // 4, line))
+    for x1, x2, outer in ((left, left + arms[0], left), (right - arms[0], right, right - line)):
+        _cover(canvas, (x1, top, x2, top + line), colour, opacity)
+        _cover(canvas, (x1, bottom - line, x2, bottom), colour, opacity)
+        _cover(canvas, (outer, top + line, outer + line, top + arms[1]), colour, opacity)
+        low = max(bottom - arms[1], top + arms[1], top + line)
+        _cover(canvas, (outer, low, outer + line, bottom - line), colour, opacity)
 
 
 def _cover(canvas: Image, area: _Area, colour: Colour, opacity: float = 1) -> None:

@@ -126,11 +126,17 @@ def crop(image: Image, face: Face, margin: float = 0.35) -> Crop:
 
     A face outside the picture yields the nearest pixel, so a crop always has at least one.
     """
+    pixels, x, y = cut_out(image, face.box, margin)
+    return Crop(pixels, x, y, face)
+
+
+def cut_out(image: Image, box: npt.ArrayLike, margin: float = 0.0) -> tuple[Image, int, int]:
+    """Native pixels of a box, as in `crop`, with the column and row at which they begin."""
     height, width = check_image(image).shape[:2]
-    left, top, right, bottom = (float(side) for side in expand_box(face.box, margin))
+    left, top, right, bottom = (float(side) for side in expand_box(box, margin))
     x1, x2 = _span(left, right, width)
     y1, y2 = _span(top, bottom, height)
-    return Crop(image[y1:y2, x1:x2].copy(), x1, y1, face)
+    return image[y1:y2, x1:x2].copy(), x1, y1
 
 
 def _span(low: float, high: float, length: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from facecctv.learn.data.detection import Sample
 from facecctv.learn.targets import SUITS, make_targets
-from facecctv.vision.anchors import FACE_LEVELS, grid
+from facecctv.vision.anchors import BODY_LEVELS, FACE_LEVELS, grid
 
 SIZE = 96
 GRID = grid(SIZE, SIZE, FACE_LEVELS)
@@ -96,3 +96,28 @@ def test_a_box_whose_centre_is_outside_has_no_candidate_outside_the_grid():
     result = targets([[-30, -30, 10, 10], [90, 90, 130, 130]])
     valid = result.candidates[result.candidates >= 0]
     assert (valid < len(GRID.points)).all()
+
+
+@pytest.mark.parametrize("stride", BODY_LEVELS)
+def test_each_level_for_bodies_has_a_box_that_suits_it(stride):
+    size = 192
+    points = grid(size, size, BODY_LEVELS)
+    centre = stride * (1.5 if stride == 64 else size // stride // 2 + 0.5)
+    side = 3 * stride
+    box = np.float32([[centre - side / 2, centre - side / 2, centre + side / 2, centre + side / 2]])
+    nowhere = np.full((1, 5, 2), np.nan, np.float32)
+    image = np.zeros((size, size, 3), np.uint8)
+    made = make_targets(Sample("s", image, box, nowhere, np.zeros(1, bool)), size, BODY_LEVELS)
+    found = made.candidates[made.candidates >= 0]
+    assert (points.strides[found] == stride).sum() == 9
+    inside = (points.points[found] > box[0, :2]) & (points.points[found] < box[0, 2:])
+    assert inside.all()
+
+
+def test_a_body_as_large_as_the_picture_is_for_the_coarsest_levels():
+    size = 384
+    image, nowhere = np.zeros((size, size, 3), np.uint8), np.full((1, 5, 2), np.nan, np.float32)
+    whole = Sample("s", image, np.float32([[0, 0, size, size]]), nowhere, np.zeros(1, bool))
+    made = make_targets(whole, size, BODY_LEVELS)
+    found = made.candidates[made.candidates >= 0]
+    assert set(grid(size, size, BODY_LEVELS).strides[found].tolist()) == {32, 64}

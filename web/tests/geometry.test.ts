@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { between, iou, matched, type Area } from '../src/lib/picture/geometry';
+import { between, cornersOf, iou, matched, type Area } from '../src/lib/picture/geometry';
 
 const area = (x_min: number, y_min: number, x_max: number, y_max: number): Area => ({
   x_min,
@@ -30,4 +30,11 @@ test('one found box counts for one known face only', () => {
   expect(matched(known, [])).toBe(0);
   expect(matched(known, [area(0, 0, 10, 10)])).toBe(1);
   expect(matched(known, [area(0, 0, 10, 10), area(51, 0, 61, 10), area(80, 0, 90, 9)])).toBe(2);
+});
+
+test('corners are drawn a quarter of each side long', () => {
+  expect(cornersOf(area(0, 0, 0, 0))).toBe('M0 0V0H0'.repeat(4));
+  expect(cornersOf(area(10, 20, 50, 100))).toBe(
+    'M10 40V20H20' + 'M50 40V20H40' + 'M10 80V100H20' + 'M50 80V100H40',
+  );
 });

@@ -24,6 +24,12 @@ test.each([
   expect(restored(saved, BASE)).toEqual(BASE),
 );
 
+test('bodies are looked for only where that was chosen', () => {
+  expect(BASE.findBodies).toBe(false);
+  expect(restored('{"findBodies":true}', BASE).findBodies).toBe(true);
+  expect(restored('{"findBodies":"yes"}', BASE).findBodies).toBe(false);
+});
+
 test('what makes sense among saved settings is kept', () => {
   const saved = JSON.stringify({ theme: 'dark', threshold: 0.3, minFace: 0, unknown: 1 });
   expect(restored(saved, BASE)).toEqual({ ...BASE, theme: 'dark', threshold: 0.3 });

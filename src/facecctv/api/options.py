@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict
 
-from facecctv.api.desk import Desk
+from facecctv.api.desk import Desk, Workshop
 from facecctv.api.problems import Problem
 from facecctv.pipeline import Pipeline
-from facecctv.types import Face, Image
+from facecctv.types import Body, Face, Image
 from facecctv.vision.detect import DetectOptions
 
 PictureFormat = Literal["png", "jpeg", "webp"]
@@ -40,6 +41,15 @@ class Looking(BaseModel):
         found = pipeline.detect(image)
         return list(found)[: min(self.limit or desk.limits.max_faces, desk.limits.max_faces)]
 
+    def bodies(
+        self, workshop: Workshop, image: Image, faces: Sequence[Face], most: int
+    ) -> list[Body]:
+        """The best bodies of a picture, no more than `most`, each linked to its face.
+
+        Raises ModelNotFound where there is no body detector.
+        """
+        return workshop.bodies(DetectOptions(tiles=self.tiles))(image, faces)[:most]
+
 
 def _looking(
     threshold: Annotated[
@@ -66,6 +76,15 @@ def _looking(
 LookingQuery = Annotated[Looking, Depends(_looking)]
 
 
+BodiesQuery = Annotated[
+    bool,
+    Query(
+        description="Find people too, faces visible or not, and say whose face is whose. "
+        "503 where the body detector is not installed."
+    ),
+]
+
+
 class Showing(BaseModel):
     """Which pictures go into the reply."""
 
@@ -81,7 +100,7 @@ def _showing(
         bool, Query(description="Add each face's native pixels as a data URL.")
     ] = False,
     annotated: Annotated[
-        bool, Query(description="Add the picture with outlined faces as a data URL.")
+        bool, Query(description="Add the picture with what was found outlined as a data URL.")
     ] = False,
     format: Annotated[PictureFormat, Query(description="Of those data URLs.")] = "png",
 ) -> Showing:

@@ -16,7 +16,7 @@ from facecctv.draw import outline
 from facecctv.errors import OutputError
 from facecctv.image import Carried, encode
 from facecctv.image.carrying import NOTHING
-from facecctv.types import Crop, Face, Image
+from facecctv.types import Body, Crop, Face, Image
 
 PICTURES: dict[str, PictureFormat] = {
     "image/png": "png",
@@ -113,9 +113,10 @@ def face_picture(
     return FacePicture(face=number, width=width, height=height, image=url)
 
 
-def annotated(image: Image, faces: Sequence[Face]) -> Image:
-    """A copy with each face outlined and its score beside it."""
-    return outline(image, faces, [f"{face.score:.2f}" for face in faces])
+def annotated(image: Image, faces: Sequence[Face], bodies: Sequence[Body] = ()) -> Image:
+    """A copy with each face outlined, the corners of each body marked, and scores beside them."""
+    marked: list[Face | Body] = [*bodies, *faces]
+    return outline(image, marked, [f"{one.score:.2f}" for one in marked])
 
 
 def wanted_picture(accept: str) -> PictureFormat | None:

@@ -36,7 +36,15 @@ COMMANDS = {
         "facecctv.cli.footage:footage",
         "Find every person in videos once, at their best.",
     ),
+    "watch": (
+        "facecctv.cli.watch:watch",
+        "Watch cameras: say who appears and leaves, and who it may be.",
+    ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
+    "attributes": (
+        "facecctv.cli.attributes:attributes",
+        "Estimate age and gender of every face, as others would perceive them.",
+    ),
     "embed": (
         "facecctv.cli.embed:embed",
         "Turn every face into an embedding: numbers that lie close together for one person.",

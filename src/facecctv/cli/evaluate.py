@@ -12,6 +12,7 @@ import typer
 
 from facecctv import build
 from facecctv.cli import (
+    evaluate_attributes,
     evaluate_embedder,
     evaluate_pairs,
     evaluate_pictures,
@@ -28,15 +29,17 @@ from facecctv.learn.evaluate import (
     FALSE_ALARMS,
     LOWEST_THRESHOLD,
     ConditionReport,
+    Detect,
     DetectorReport,
     contact_sheets,
     evaluate_detector,
 )
-from facecctv.metrics import SMALLEST, Band
+from facecctv.metrics import BODY_HEIGHT_BANDS, HEIGHT_BANDS, SMALLEST, Band
 from facecctv.schema import printable
 from facecctv.settings import Settings
 from facecctv.types import Image
-from facecctv.vision.detect import DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
+from facecctv.vision.single import SingleFaceDetector
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
@@ -60,6 +63,7 @@ app.command()(evaluate_taught.taught)
 app.command()(evaluate_taught.pair)
 app.command()(evaluate_pairs.recogniser)
 app.command()(evaluate_embedder.embedder)
+app.command()(evaluate_attributes.attributes)
 app.command()(evaluate_pictures.enhancer)
 app.command()(evaluate_pictures.colouriser)
 
@@ -77,10 +81,22 @@ def detector(
         ),
     ],
     set_name: Annotated[
-        SetName, typer.Option("--set", help="Which set of the training data.")
-    ] = SetName.faces,
+        SetName | None,
+        typer.Option(
+            "--set", help="Which set of the training data.", show_default="faces; bodies: person"
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="Rows of this split, where there is one.")] = "val",
-    model: Annotated[str, typer.Option(help="Name or path of the model.")] = build.FACE_DETECTOR,
+    bodies: Annotated[
+        bool, typer.Option("--bodies", help="Measure a body detector on boxes of people.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or path of the model.",
+            show_default=f"{build.FACE_DETECTOR}; bodies: {build.BODY_DETECTOR}",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -105,31 +121,49 @@ def detector(
 ) -> None:
     """Measure a face detector: average precision by face height, working points, worst cases.
 
-    Faces marked to be ignored count neither way, nor do faces under 8 px.
+    Faces marked to be ignored count neither way, nor do faces under 8 px. With --bodies the same
+    for a body detector: where people in the background have no box in the labels, finding them
+    counts as a false alarm.
     """
     if sheets and out is None:
         raise SettingError("--sheets needs a folder to write to: -o OUT")
     if out is not None:
         plots.require()  # before the long work, not after it
     settings = Settings.from_environment(os.environ)
-    samples = labelled(Path(data), set_name.value, split, limits(settings))
-    found = build.detector(settings, DetectOptions(threshold=LOWEST_THRESHOLD), model)
+    if bodies and set_name not in (None, SetName.person):
+        raise SettingError("--bodies measures on the set person, or on a CSV file of your own")
+    name = set_name.value if set_name else "person" if bodies else "faces"
+    samples = labelled(Path(data), name, split, limits(settings), bodies=bodies)
+    found, detect = _detector(settings, model, bodies=bodies)
     wanted = {name.value for name in condition or ()}
     with counter() as progress:
         report = evaluate_detector(
-            found,
+            detect,
             samples,
             threshold=found.card.threshold(),
             conditions=[c for c in CONDITIONS if not wanted or c.name in wanted],
+            bands=BODY_HEIGHT_BANDS if bodies else HEIGHT_BANDS,
             worst=worst,
             limit=limit,
             model=f"{found.card.name} {found.card.version}",
-            data=f"{Path(data).name or data} ({set_name.value}, {split})",
+            data=f"{Path(data).name or data} ({name}, {split})",
             progress=progress,
         )
     if out is not None:
-        _write(out, report, contact_sheets(report, samples, found) if sheets else {})
-    print(report.to_json() if as_json else table(report))
+        _write(out, report, contact_sheets(report, samples, detect) if sheets else {})
+    print(report.to_json() if as_json else table(report, "bodies" if bodies else "faces"))
+
+
+def _detector(
+    settings: Settings, model: str | None, *, bodies: bool
+) -> tuple[Detector | SingleFaceDetector, Detect]:
+    """The detector, and how it is asked for what is to be measured."""
+    options = DetectOptions(threshold=LOWEST_THRESHOLD)
+    if bodies:
+        finder = build.body_detector(settings, options, model or build.BODY_DETECTOR)
+        return finder, finder.bodies
+    found = build.detector(settings, options, model or build.FACE_DETECTOR)
+    return found, found
 
 
 def limits(settings: Settings) -> Limits:
@@ -140,9 +174,12 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def labelled(data: Path, set_name: str, split: str, limits: Limits) -> detection.Samples:
+def labelled(
+    data: Path, set_name: str, split: str, limits: Limits, *, bodies: bool = False
+) -> detection.Samples:
     """The labelled pictures at this place, in whichever of the two layouts they are.
 
+    With `bodies` the boxes of the training data are those of people (the set `person` has them).
     Raises InputError where there is neither, LabelError for labels that break their format.
     """
     if data.is_file():
@@ -150,7 +187,7 @@ def labelled(data: Path, set_name: str, split: str, limits: Limits) -> detection
     table = {"faces": "faces.csv", "person": "person.csv", "identities": "identities.csv"}[set_name]
     for folder in (data, data / set_name):
         if (folder / table).is_file() and any(folder.glob("*.zip")):
-            return _LOADERS[set_name](folder, split)
+            return (detection.load_bodies if bodies else _LOADERS[set_name])(folder, split)
     loose = sorted(data.glob("*.csv"))
     if len(loose) == 1:
         return detection.load_boxes(loose[0], split, limits)
@@ -177,14 +214,14 @@ def _write(out: Path, report: DetectorReport, sheets: dict[str, Image]) -> None:
         write_atomic(out / f"{name}.png", encode(sheet))
 
 
-def table(report: DetectorReport) -> str:
+def table(report: DetectorReport, noun: str = "faces") -> str:
     """The report for people: two tables, and the worst cases where there are any."""
     low, high = FALSE_ALARMS
     parts = report.conditions
     heading = f"{report.model} on {report.data}: {report.pictures} pictures"
     heights = ["AP at IoU 0.5", *(_height(band) for band in parts[0].bands)]
     by_height = [[part.name, *(_number(band.ap) for band in part.bands)] for part in parts]
-    faces = [["  faces", *(str(band.faces) for band in part.bands)] for part in parts]
+    faces = [[f"  {noun}", *(str(band.faces) for band in part.bands)] for part in parts]
     first = [heights, *(row for pair in zip(by_height, faces, strict=True) for row in pair)]
     points = [
         [

@@ -19,7 +19,8 @@ from facecctv.identity.matching import Matcher
 from facecctv.image import Limits, Picture, shown, write_atomic
 from facecctv.pipeline import Pipeline
 from facecctv.schema import Files, Result
-from facecctv.types import Portrait
+from facecctv.types import Body, Portrait
+from facecctv.vision.detect import DetectOptions
 from facecctv.vision.single import landmarks_from
 
 
@@ -33,9 +34,13 @@ def examine(
     min_face: options.MinFace = 0.0,
     tiles: options.Tiles = "auto",
     enlarge: options.Enlarge = "auto",
+    bodies: options.Bodies = False,
     enhance: improve.Enhance = None,
     colourise: improve.Colourise = "off",
     forensic: improve.Forensic = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Estimate age and gender of every face.")
+    ] = False,
     watchlist: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +61,10 @@ def examine(
     is judged by its own pixels, and each enhanced face says whether it still is the same person.
 
     Writes for each picture a folder with its crops, the picture with its faces outlined, a contact
-    sheet and result.json, and over all of them OUT/index.html to look at.
+    sheet and result.json, and over all of them OUT/index.html to look at. With --bodies people are
+    found too, those whose face is not to be seen among them.
+
+    Age and gender are estimated only on request: as they appear, by the face's own pixels.
 
     With a watch-list each face says who of it it may be, by its own pixels; every search is
     written to the list's log (LIST.log), and a person decides.
@@ -72,7 +80,12 @@ def examine(
     _ = detector.card  # a model that cannot be used is no fault of any input
     if more.note:
         print(more.note, file=sys.stderr)
-    pipeline = build.examination(detector, more.enhance, more.colourise)
+    estimate = build.estimator(settings) if attributes else None
+    if estimate is not None:
+        estimate.check()
+    looking = DetectOptions(tiles=tiles, enlarge=enlarge)
+    find_bodies = build.body_finder(settings, looking) if bodies else None
+    pipeline = build.examination(detector, more.enhance, more.colourise, estimate, find_bodies)
     searching = None
     if watchlist is not None:
         faces = people.Faces(
@@ -123,9 +136,12 @@ class _Job:
             self._searching.note(picture.sha256, portraits)
             # Who somebody may be was asked for, not the numbers behind it.
             portraits = [replace(portrait, embedding=None) for portrait in portraits]
+        faces = [portrait.face for portrait in portraits]
+        find_bodies = self._pipeline.bodies
+        bodies = list(find_bodies(picture.image, faces)) if find_bodies else None
         name = self._names.give(source, lambda name: self._is_taken(name, picture.sha256))
         made = self._workshop / name
-        result = self._write(made, source, picture, portraits)
+        result = self._write(made, source, picture, portraits, bodies)
         outputs.check_unchanged(source, picture.sha256)
         outputs.publish(made, self._out / name)
         self.pictures += 1
@@ -141,34 +157,60 @@ class _Job:
         return not same or outputs.holds_source(target, self._sources)
 
     def _write(
-        self, made: Path, source: str, picture: Picture, portraits: list[Portrait]
+        self,
+        made: Path,
+        source: str,
+        picture: Picture,
+        portraits: list[Portrait],
+        bodies: list[Body] | None,
     ) -> Result:
         sha256, name = picture.sha256, made.name
         outputs.folder(made / "crops")
-        pictures.write_annotated(made / "annotated.png", picture.image, portraits, sha256)
+        image, people = picture.image, bodies or []
+        pictures.write_annotated(made / "annotated.png", image, portraits, sha256, people)
         crops = pictures.write_crops(made / "crops", "", portraits, sha256)
+        body_crops = pictures.write_bodies(made / "crops", "", image, people, sha256)
         sheets = pictures.write_sheets(made, portraits, sha256)
         made_more = improve.write(made, portraits, sha256)
         files = Files(
             annotated=f"{name}/annotated.png",
             crops=tuple(f"{name}/crops/{crop}" for crop in crops),
+            bodies=None if bodies is None else tuple(f"{name}/crops/{crop}" for crop in body_crops),
             sheets=tuple(f"{name}/{sheet}" for sheet in sheets),
             **{kind: tuple(f"{name}/{file}" for file in made) for kind, made in made_more.items()},
         )
         size = (picture.width, picture.height)
         result = Result.of(
-            source, sha256, size, portraits, files=files, landmarks_from=self._landmarks_from
+            source,
+            sha256,
+            size,
+            portraits,
+            bodies=bodies,
+            files=files,
+            landmarks_from=self._landmarks_from,
         )
         write_atomic(made / outputs.RESULT, f"{result.to_json()}\n".encode())
         return result
 
 
 def _describe(result: Result) -> str:
+    return _judged(result) + pictures.body_words(result.bodies)
+
+
+def _judged(result: Result) -> str:
     if not result.faces:
         return "no faces"
     uses = [face.quality.usable_for for face in result.faces if face.quality]
     grades = Counter(use[-1] if use else pictures.UNUSABLE for use in uses)
-    return f"{_faces(len(result.faces))} ({_list(grades)}){_made(result)}{_known(result)}"
+    told = f"{_made(result)}{_known(result)}{_estimated(result)}"
+    return f"{_faces(len(result.faces))} ({_list(grades)}){told}"
+
+
+def _estimated(result: Result) -> str:
+    asked = [face for face in result.faces if face.age or face.gender or face.attributes]
+    if not asked:
+        return ""
+    return f"; estimated: {'; '.join(map(pictures.attribute_words, asked))}"
 
 
 def _known(result: Result) -> str:

@@ -52,7 +52,7 @@ def write(folder: Path, facts: Facts, people: Iterable[Shown]) -> Written:
     cells: list[Cell] = []
     for shown in people:
         files = _person(folder, shown, facts.sha256)
-        told.append(form.Person.of(shown.person, shown.best, shown.fused, shown.enhanced, files))
+        told.append(form.Person.of_shown(shown, files))
         if len(cells) < _MOST_ON_SHEET:
             cells.append(_cell(shown))
     sheet = contact_sheet(cells, side=_SIDE, empty="Nobody found")
@@ -85,11 +85,17 @@ def _person(folder: Path, shown: Shown, sha256: str) -> form.PersonFiles:
     for made in pictures.pictures(shown):
         files[made.name] = f"{where}/{made.name}.png"
         _save(folder / files[made.name], made.image, words | made.words)
+
+    def several(kind: str) -> tuple[str, ...]:
+        return tuple(path for name, path in files.items() if name.startswith(f"{kind}-"))
+
     return form.PersonFiles(
-        crops=tuple(path for name, path in files.items() if name.startswith("crop-")),
+        crops=several("crop"),
         fused=files.get("fused"),
         changes=files.get("changes"),
         enhanced=files.get("enhanced"),
+        sights=several("enhanced") or None,
+        coloured=several("coloured") or None,
     )
 
 

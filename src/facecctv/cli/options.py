@@ -40,6 +40,10 @@ Enlarge = Annotated[
     Literal["auto", "off"],
     typer.Option(help="Enlarge small pictures to find small faces, or take them as they are."),
 ]
+Bodies = Annotated[
+    bool,
+    typer.Option("--bodies", help="Find people too, faces visible or not, and whose face is whose"),
+]
 Model = Annotated[
     str, typer.Option(metavar="NAME_OR_FILE", help="The face detector: a name or an .onnx file.")
 ]

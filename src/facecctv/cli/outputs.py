@@ -23,8 +23,8 @@ _LONGEST_NAME = 180
 """Bytes of a name, so that what is appended still fits the 255 of a file system."""
 _OURS = re.compile(
     r"annotated\.png|(sheet|before-after)(-\d+)?\.png|result\.json"
-    r"|(crops|enhanced|changes|coloured)(/face-\d+\.png)?"
-    r"|people(/person-\d+(/(crop-\d+|fused|changes|enhanced)\.png)?)?"
+    r"|(crops|enhanced|changes|coloured)(/face-\d+\.png)?|crops/body-\d+\.png"
+    r"|people(/person-\d+(/((crop|enhanced|coloured)-\d+|fused|changes|enhanced)\.png)?)?"
 )
 
 

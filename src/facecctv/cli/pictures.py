@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from facecctv import schema
 from facecctv.cli.outputs import provenance
-from facecctv.draw import AMBER, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
+from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
+from facecctv.geometry import cut_out
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Decision, Image, Portrait, Quality
+from facecctv.types import Attributes, Body, Decision, Face, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -63,15 +65,34 @@ def decision_words(decision: Decision | None, candidates: Sequence[_Candidate] |
     return f"{DECISIONS[decision]}: {names}" if names else DECISIONS[decision]
 
 
-def annotated(image: Image, portraits: Sequence[Portrait]) -> Image:
-    """The picture with its faces outlined, numbered and graded (by score where not judged)."""
-    labels, colours = [], []
+TOO_LITTLE = "too little to tell age or gender"
+
+
+def attribute_words(found: Attributes | schema.Face) -> str:
+    """Age and gender in words: "25-38, probably female"."""
+    words = []
+    if found.age is not None:
+        words.append(f"{found.age.low}-{found.age.high}")
+    if found.gender is not None:
+        known = found.gender.value != "undetermined"
+        words.append(f"probably {found.gender.value}" if known else "gender undetermined")
+    return ", ".join(words) or TOO_LITTLE
+
+
+def annotated(image: Image, portraits: Sequence[Portrait], bodies: Sequence[Body] = ()) -> Image:
+    """The picture with its faces outlined, numbered and graded (by score where not judged).
+
+    Of bodies the corners are marked; their numbers count from 1 too.
+    """
+    labels = [f"body {number}" for number in range(1, len(bodies) + 1)]
+    colours = [BLUE] * len(bodies)
     for number, portrait in enumerate(portraits, 1):
         quality = portrait.quality
         word = f"{portrait.face.score:.2f}" if quality is None else grade(quality)
         labels.append(f"{number}  {word}")
         colours.append(GREEN if quality is None else GRADE_COLOURS.get(word, GREY))
-    return outline(image, [portrait.face for portrait in portraits], labels, colours)
+    marked: list[Face | Body] = [*bodies, *(portrait.face for portrait in portraits)]
+    return outline(image, marked, labels, colours)
 
 
 def write_crops(path: Path, prefix: str, portraits: Sequence[Portrait], sha256: str) -> list[str]:
@@ -81,15 +102,47 @@ def write_crops(path: Path, prefix: str, portraits: Sequence[Portrait], sha256: 
         if portrait.crop is None:
             raise ValueError("a portrait without crop")
         crop = portrait.crop
-        words = provenance(sha256) | {"Crop": f"from column {crop.x}, row {crop.y}"}
         names.append(f"{prefix}face-{number:02}.png")
-        write_atomic(path / names[-1], encode(crop.image, metadata=words))
+        _write_crop(path / names[-1], crop.image, crop.x, crop.y, sha256)
     return names
 
 
-def write_annotated(path: Path, image: Image, portraits: Sequence[Portrait], sha256: str) -> None:
+def write_bodies(
+    path: Path, prefix: str, image: Image, bodies: Sequence[Body], sha256: str
+) -> list[str]:
+    """Writes each body's native pixels as PREFIXbody-01.png and so on; returns the names."""
+    names: list[str] = []
+    for number, body in enumerate(bodies, 1):
+        names.append(f"{prefix}body-{number:02}.png")
+        _write_crop(path / names[-1], *cut_out(image, body.box), sha256)
+    return names
+
+
+def _write_crop(path: Path, pixels: Image, x: int, y: int, sha256: str) -> None:
+    words = provenance(sha256) | {"Crop": f"from column {x}, row {y}"}
+    write_atomic(path, encode(pixels, metadata=words))
+
+
+def write_annotated(
+    path: Path,
+    image: Image,
+    portraits: Sequence[Portrait],
+    sha256: str,
+    bodies: Sequence[Body] = (),
+) -> None:
     """Writes the annotated picture as PNG."""
-    write_atomic(path, encode(annotated(image, portraits), metadata=provenance(sha256)))
+    write_atomic(path, encode(annotated(image, portraits, bodies), metadata=provenance(sha256)))
+
+
+def body_words(bodies: Sequence[schema.Body] | None) -> str:
+    """How many people were found, to stand after what was said of the faces; empty if unasked."""
+    if bodies is None:
+        return ""
+    if not bodies:
+        return "; no bodies"
+    count = "1 body" if len(bodies) == 1 else f"{len(bodies)} bodies"
+    without = sum(body.face is None for body in bodies)
+    return f"; {count}, {without} without a face" if without else f"; {count}"
 
 
 def write_sheets(path: Path, portraits: Sequence[Portrait], sha256: str) -> list[str]:
@@ -114,5 +167,8 @@ def _cell(number: int, portrait: Portrait) -> Cell:
     if searched:
         told = f"{searched} (a person decides)"
         verdict += textwrap.wrap(told, _LINE, max_lines=3, placeholder=" …")
+    if portrait.attributes is not None:
+        told = f"Estimated: {attribute_words(portrait.attributes)}"
+        verdict += textwrap.wrap(told, _LINE, max_lines=2, placeholder=" …")
     title = f"{number}  {word.capitalize()}"
     return Cell(crop.image, title, (sizes, *verdict), GRADE_COLOURS.get(word, GREY))

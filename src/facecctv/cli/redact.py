@@ -16,15 +16,23 @@ from pydantic import ValidationError
 
 from facecctv import build
 from facecctv.cli import batch, options, outputs, pictures, watching
+from facecctv.cli.people import Faces, named
 from facecctv.errors import EntryError, InputError
 from facecctv.footage import covering
 from facecctv.footage.covering import ROUNDS, Covering, Sound
-from facecctv.footage.redact import Redaction, RedactOptions, Review, cover
+from facecctv.footage.joining import Joiner
+from facecctv.footage.people import Known
+from facecctv.footage.redact import SAME, Redaction, RedactOptions, Review, cover
+from facecctv.footage.sparing import Spared
 from facecctv.footage.video import Video
 from facecctv.footage.writing import SUFFIXES as WRITTEN
+from facecctv.geometry import iou
+from facecctv.identity.calibrate import calibration_of
 from facecctv.image import FORMATS, Limits, encode, shown, write_atomic
 from facecctv.image.files import SUFFIXES as PICTURES
 from facecctv.schema import footage as form
+from facecctv.settings import Settings
+from facecctv.types import Face, Floats, Image
 from facecctv.vision.detect import Detector
 from facecctv.vision.single import SingleFaceDetector
 
@@ -57,8 +65,11 @@ def redact(
     ] = 0.5,
     mute: Annotated[bool, typer.Option("--mute", help="Leave the sound out.")] = False,
     keep: Annotated[
-        list[int] | None,
-        typer.Option(help="Number of a person of --people who stays to be seen."),
+        list[str] | None,
+        typer.Option(
+            metavar="PICTURE",
+            help="With one face, of somebody who stays to be seen; or, with --people, a number.",
+        ),
     ] = None,
     people: Annotated[
         Path | None,
@@ -83,8 +94,8 @@ def redact(
     found = watching.videos(inputs, out, watching.SUFFIXES | PICTURES)
     if not found:
         raise typer.BadParameter(f"nothing to read in {', '.join(inputs)}")
-    if bool(keep) != (people is not None):
-        raise typer.BadParameter("--keep and --people are used together")
+    if people is not None and not keep:
+        raise typer.BadParameter("--people needs --keep")
     file = out.suffix.lower() in WRITTEN | set(FORMATS) and not out.is_dir()
     if file and len(found) > 1:
         raise typer.BadParameter(f"-o: {len(found)} inputs need a folder, not one file")
@@ -96,7 +107,9 @@ def redact(
     finder = build.detector(settings, how, model)
     ways = RedactOptions(style, margin, hold)
     kept = _kept(people, keep or [])
-    work = _Work(detect, finder, sure, ways, not mute, check, kept, build.limits(settings))
+    references = None if people is not None or not keep else _references(settings, finder, keep)
+    limits = build.limits(settings)
+    work = _Work(detect, finder, sure, ways, not mute, check, kept, references, limits)
     status = 0
     with watching.ended_by_signals(), outputs.workshop(out.parent if file else out) as workshop:
         job = _Job(work, out, file, workshop, found)
@@ -118,6 +131,7 @@ class _Work:
     sound: bool
     check: float
     kept: _Kept | None
+    references: _References | None
     limits: Limits
 
 
@@ -135,9 +149,44 @@ class _Kept:
         return tuple(one.path for person in self.people for one in person.passages)
 
 
-def _kept(path: Path | None, numbers: Sequence[int]) -> _Kept | None:
+@dataclass(frozen=True, eq=False)
+class _References:
+    """Who stays to be seen, by pictures."""
+
+    sha256: tuple[str, ...]
+    """Of each picture."""
+    spared: Spared
+
+
+def _references(
+    settings: Settings, finder: Detector | SingleFaceDetector, names: Sequence[str]
+) -> _References:
+    """Raises ModelNotFound without a recogniser, InputError for a picture without one face."""
+    recogniser = build.recogniser(settings)
+    joiner = Joiner(recogniser, calibration_of(recogniser.card))
+    faces = Faces(finder, recogniser, build.limits(settings))
+    hashes, known = [], []
+    for name in names:
+        try:
+            picture, portrait = faces.one(name)
+        except InputError as error:
+            raise named(name, error) from error
+        except OSError as error:
+            raise InputError(f"--keep {shown(name)}: {error.strerror}") from error
+        if portrait.embedding is None or portrait.quality is None:
+            raise ValueError("a portrait of a reference has embedding and quality")
+        hashes.append(picture.sha256)
+        known.append(Known(portrait.embedding, portrait.face.height, portrait.quality.score))
+    return _References(tuple(hashes), Spared(tuple(known), joiner))
+
+
+def _kept(path: Path | None, names: Sequence[str]) -> _Kept | None:
     if path is None:
         return None
+    try:
+        numbers = [int(name) for name in names]
+    except ValueError as error:
+        raise typer.BadParameter("with --people, --keep is a person's number") from error
     try:
         found = form.Footage.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -170,7 +219,7 @@ class _Job:
         make = self._picture if picture else self._video
         done, sound = make(source, sha256, made)
         self.found_after += done.found_after
-        kept = self._work.kept
+        kept, references = self._work.kept, self._work.references
         result = form.Redacted(
             source=source,
             sha256=sha256,
@@ -186,6 +235,8 @@ class _Job:
             checked=done.checked,
             found_after=done.found_after,
             kept=tuple(person.number for person in kept.people) if kept else None,
+            references=references.sha256 if references else None,
+            spared=done.spared if kept or references else None,
             review=tuple(form.Review.of(one) for one in done.review),
         )
         record = f"{name}.json"
@@ -213,7 +264,14 @@ class _Job:
             raise InputError("is not the video of --people")
         paths = () if work.kept is None else work.kept.paths
         how = Covering(
-            work.detect, work.finder, work.sure, work.options, work.sound, work.check, paths
+            work.detect,
+            work.finder,
+            work.sure,
+            work.options,
+            work.sound,
+            work.check,
+            paths,
+            None if work.references is None else work.references.spared,
         )
         with Video(source) as video, watching.counted(video, ROUNDS) as count:
             return how(video, made, count)
@@ -224,18 +282,31 @@ class _Job:
         if suffix not in FORMATS:
             raise InputError(f"a picture is written as {', '.join(FORMATS)}")
         if work.kept is not None:
-            raise InputError("--keep is for videos")
+            raise InputError("--people is for videos")
         picture = pictures.read_picture(source, work.limits)
-        faces = [face for face in work.detect(picture.image) if face.score >= work.sure * 0.6]
-        boxes = np.array([face.box for face in faces], np.float32).reshape(-1, 4)
-        hidden = cover(picture.image, boxes, work.options)
+        found = [face for face in work.detect(picture.image) if face.score >= work.sure * 0.6]
+        spared = self._spared(picture.image, found)
+        faces = [face for face in found if face not in spared]
+        hidden = cover(picture.image, _boxes(faces), work.options)
         words = outputs.provenance(sha256) | {"Processing": f"faces covered, {work.options.style}"}
         write_atomic(made, encode(hidden, FORMATS[suffix], metadata=words))
-        left = len(work.finder(hidden))
+        shared = iou(_boxes(work.finder(hidden)), _boxes(spared)).max(axis=1, initial=0)
+        left = int((shared < SAME).sum())
         again = Review(0, 0, Fraction(0), Fraction(0), "found after")
         review = (again,) if left else ()
         count = len(faces)
-        return Redaction(1, int(count > 0), count, 0, left, 1, review), "none"
+        done = Redaction(1, int(count > 0), count, 0, left, 1, review, len(spared))
+        return done, "none"
+
+    def _spared(self, image: Image, faces: Sequence[Face]) -> list[Face]:
+        references = self._work.references
+        if references is None:
+            return []
+        return [face for face in faces if references.spared.face(image, face, len(faces))]
+
+
+def _boxes(faces: Sequence[Face]) -> Floats:
+    return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
 def _describe(result: form.Redacted) -> str:
@@ -243,6 +314,8 @@ def _describe(result: form.Redacted) -> str:
     if result.frames == 1:
         text = f"{result.covers} faces covered"
     text += f", coverage {100 * result.coverage:.1f} %"
+    if result.spared is not None:
+        text += f", {result.spared} left to be seen"
     if result.review:
         text += f", {len(result.review)} places to review"
     if result.found_after:

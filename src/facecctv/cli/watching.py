@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from facecctv.cli import batch
+from facecctv.footage.decoding import Still
 from facecctv.footage.video import Video
 from facecctv.image import find
 from facecctv.types import Frame
@@ -60,7 +61,7 @@ def sha256_of(path: str) -> str:
 
 
 @contextmanager
-def counted(video: Video, rounds: int = 1) -> Iterator[Callable[[Frame], None]]:
+def counted(video: Video, rounds: int = 1) -> Iterator[Callable[[Frame | Still], None]]:
     """To be told of each frame that is done with; shows rate and time left where someone watches.
 
     `rounds`: how often all frames are gone through.
@@ -69,7 +70,7 @@ def counted(video: Video, rounds: int = 1) -> Iterator[Callable[[Frame], None]]:
     done = 0
     with batch.counter() as tell:
 
-        def count(frame: Frame) -> None:
+        def count(frame: Frame | Still) -> None:
             nonlocal done
             done += 1
             if tell is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 
 from facecctv.errors import MissingExtra, OutputError
@@ -285,23 +286,41 @@ def _stand(canvas: Floats, figure: Floats, person: Person, vanishing: tuple[floa
     linear = turn @ exact
     # OpenCV counts from pixel centres, everything else here from the picture's corner.
     offset = place - turn @ (middle * scale) + linear @ (0.5, 0.5) - 0.5
-    height, width = canvas.shape[:2]
-    drawn = cv2.warpAffine(resized, np.column_stack([linear, offset]), (width, height))
-
     depth = _FOCAL_LENGTH * _FACE_HEIGHT / person.face_px
     feet = vanishing[1] + _FOCAL_LENGTH * _CAMERA_TO_FLOOR / depth
-    y, x = np.mgrid[:height, :width]
-    away = ((x - person.x) / (2.2 * person.face_px)) ** 2 + (
-        (y - feet) / (0.6 * person.face_px)
-    ) ** 2
-    canvas *= (1.0 - 0.45 * np.exp(-away))[..., None].astype(np.float32)  # the shadow at the feet
+    _shade(canvas, person.x, feet, person.face_px)  # at the feet
+    place_of = np.column_stack([linear, offset])
+    whole = cv2.warpAffine(resized, place_of, canvas.shape[1::-1])
+    left, top, right, bottom = _spanned(place_of, small, canvas.shape[1::-1])
+    part, drawn = canvas[top:bottom, left:right], whole[top:bottom, left:right]
     opacity = drawn[..., 3:]
     light = np.float32(0.72 + 0.28 * np.exp(-depth / 9.0))
-    canvas[:] = canvas * (1.0 - opacity) + drawn[..., :3] * opacity * light
+    part[:] = part * (1.0 - opacity) + drawn[..., :3] * opacity * light
 
     half = np.array([x2 - x1, y2 - y1]) * scale / 2
     box = np.concatenate([place - half, place + half])
     return Face(box, (landmarks - middle) * scale @ turn.T + place, 1.0)
+
+
+def _shade(canvas: Floats, x: float, y: float, size: float) -> None:
+    """Darkens the floor around a place; beyond four times its spread a shadow is none at all."""
+    wide, high = 2.2 * size, 0.6 * size
+    height, width = canvas.shape[:2]
+    left, right = (int(np.clip(x + side * 4.2 * wide, 0, width)) for side in (-1, 1))
+    top, bottom = (int(np.clip(y + side * 4.2 * high, 0, height)) for side in (-1, 1))
+    rows, columns = np.mgrid[top:bottom, left:right]
+    away = ((columns - x) / wide) ** 2 + ((rows - y) / high) ** 2
+    canvas[top:bottom, left:right] *= (1.0 - 0.45 * np.exp(-away))[..., None].astype(np.float32)
+
+
+def _spanned(
+    matrix: npt.NDArray[np.float64], size: tuple[int, int], limit: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Columns and rows that a picture of this size is drawn to by a (2, 3) matrix, and more."""
+    corners = np.array([[x, y, 1] for x in (0, size[0]) for y in (0, size[1])]) @ matrix.T
+    low = np.clip(np.floor(corners.min(axis=0)) - 2, 0, limit).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 3, 0, limit).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def _moved(faces: Sequence[Face], x: int, y: int) -> list[Face]:

@@ -13,15 +13,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 
 from facecctv.errors import SettingError
-from facecctv.types import Floats, Frame, Image
+from facecctv.footage.cells import cells_of
+from facecctv.footage.decoding import Still
+from facecctv.types import Floats, Frame
 
-CELL = 8
-"""Pixels a side."""
+F = TypeVar("F", Frame, Still)
 _CUT_STEP = 24.0
 """Levels by which a cell differs where the scene is another."""
 _CUT_SHARE = 0.5
@@ -48,10 +49,10 @@ class AttentionOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Glance:
+class Glance(Generic[F]):
     """One frame and what attention makes of it."""
 
-    frame: Frame
+    frame: F
     look: bool
     """Whether it is to be looked at."""
     cut: bool
@@ -59,11 +60,11 @@ class Glance:
 
 
 def attend(
-    frames: Iterable[Frame],
+    frames: Iterable[F],
     options: AttentionOptions | None = None,
     next_look: Callable[[], float] = lambda: math.inf,
-    seen: Frame | None = None,
-) -> Iterator[Glance]:
+    seen: F | None = None,
+) -> Iterator[Glance[F]]:
     """Every frame of a video in order of time, with whether to look at it.
 
     `next_look` says after each look how many seconds at most the next may be away, such as
@@ -71,8 +72,8 @@ def attend(
     looked at already: what follows is what would have followed then.
     """
     how = options or AttentionOptions()
-    watch = _Watch(how, next_look)
-    waiting: Frame | None = None
+    watch = _Watch[F](how, next_look)
+    waiting: F | None = None
     if seen is not None:
         watch.resume(seen)
     for frame in frames:
@@ -83,7 +84,7 @@ def attend(
         yield watch(waiting, None)
 
 
-class _Watch:
+class _Watch(Generic[F]):
     def __init__(self, options: AttentionOptions, next_look: Callable[[], float]) -> None:
         self._options, self._next_look = options, next_look
         self._looked: Fraction | None = None
@@ -91,13 +92,13 @@ class _Watch:
         self._before: Floats | None = None
         self._cut = False
 
-    def resume(self, frame: Frame) -> None:
-        cells = _cells(frame.image)
+    def resume(self, frame: F) -> None:
+        cells = _cells(frame)
         self._looked, self._at_look, self._before = frame.time, cells, cells
 
-    def __call__(self, frame: Frame, following: Fraction | None) -> Glance:
+    def __call__(self, frame: F, following: Fraction | None) -> Glance[F]:
         """`following`: the time of the next frame; None for the last one, which is looked at."""
-        cells = _cells(frame.image)
+        cells = _cells(frame)
         self._cut = self._cut or _is_cut(self._before, cells)
         self._before = cells
         look = self._due(frame, cells, following)
@@ -106,7 +107,7 @@ class _Watch:
             self._looked, self._at_look, self._cut = frame.time, cells, False
         return glance
 
-    def _due(self, frame: Frame, cells: Floats, following: Fraction | None) -> bool:
+    def _due(self, frame: F, cells: Floats, following: Fraction | None) -> bool:
         if self._looked is None or self._at_look is None or self._cut or following is None:
             return True
         until = float(following - self._looked)
@@ -122,19 +123,8 @@ class _Watch:
         return bool(np.abs(cells - before).max() >= self._options.notice)
 
 
-def _cells(image: Image) -> Floats:
-    """Mean colour of each cell, (ceil(H / CELL), ceil(W / CELL), 3) float32 RGB, 0..255.
-
-    Cells at the right and lower edge go on beyond the picture by its last pixels.
-    """
-    rows, columns = image.shape[:2]
-    down, right = -rows % CELL, -columns % CELL
-    if down or right:
-        edge = cv2.BORDER_REPLICATE
-        image = np.asarray(cv2.copyMakeBorder(image, 0, down, 0, right, edge), np.uint8)
-    size = (image.shape[1] // CELL, image.shape[0] // CELL)
-    means = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(means, np.float32).reshape(size[1], size[0], 3)
+def _cells(frame: Frame | Still) -> Floats:
+    return frame.cells if isinstance(frame, Still) else cells_of(frame.image)
 
 
 def _is_cut(before: Floats | None, cells: Floats) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -19,9 +19,11 @@ from facecctv.footage.redact import (
     redact,
     same_passage,
 )
+from facecctv.footage.sparing import SIGHTS, Spared
 from facecctv.footage.video import Video
 from facecctv.footage.writing import Target
 from facecctv.types import Track
+from facecctv.vision.quality import assess
 
 ROUNDS = 3
 """How often all frames are gone through."""
@@ -46,10 +48,14 @@ class Covering:
     """Seconds between looks at the result; 0: every frame."""
     kept: tuple[Path, ...] = ()
     """Passages of people who stay to be seen."""
+    spared: Spared | None = None
+    """More of them, by pictures."""
 
-    def keeps(self, track: Track) -> bool:
-        """Whether this passage is of somebody who stays to be seen."""
-        return any(_is(track, np.array(path, np.float64)) for path in self.kept)
+    def keeps(self, track: Track, passages: int = 1) -> bool:
+        """Whether this passage, one of so many, is of somebody who stays to be seen."""
+        if any(_is(track, np.array(path, np.float64)) for path in self.kept):
+            return True
+        return self.spared is not None and self.spared.passage(track, passages)
 
     def __call__(
         self, video: Video, out: Target, tell: Tell | None = None
@@ -58,12 +64,14 @@ class Covering:
 
         Raises OutputError and VideoError as `writing.Writer`; nothing is left then.
         """
-        tracks = passages(video.frames(), self.detect, tell=tell)
-        kept = [track for track in tracks if self.keeps(track)]
+        judge = None if self.spared is None else assess
+        tracks = passages(video.stills(), self.detect, tell=tell, assess=judge, sights=SIGHTS)
+        kept = [track for track in tracks if self.keeps(track, len(tracks))]
         hidden = [track for track in tracks if track not in kept]
         done = redact(video, out, hidden, self.options, sound=self.sound, sure=self.sure, tell=tell)
         finished = out[0].data if isinstance(out, tuple) else out
         done = checked(Video(finished), done, self.finder, kept, self.check, tell=tell)
+        done = replace(done, spared=len(kept))
         heard = video.facts.audio
         return done, "none" if heard is None else "kept" if self.sound else "muted"
 

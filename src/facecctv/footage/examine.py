@@ -16,6 +16,7 @@ import numpy as np
 
 from facecctv.errors import SettingError, SourceChanged
 from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.decoding import Still
 from facecctv.footage.journal import Entry, Journal
 from facecctv.footage.people import SIGHTS, BestSights, worth
 from facecctv.footage.track import Tracker, TrackOptions
@@ -26,7 +27,7 @@ from facecctv.types import Image as Pixels
 
 Detect = Callable[[Pixels], Sequence[Face]]
 Assess = Callable[[Pixels, Face], Quality]
-Tell = Callable[[Frame], None]
+Tell = Callable[[Still], None]
 """Is told of each frame that is done with."""
 
 
@@ -63,6 +64,8 @@ class Examination:
         self.options = options or ExamineOptions()
         self._tracker = Tracker(self.options.track)
         self._best = BestSights(self.options.sights)
+        self._evidence: dict[int, float] = {}
+        """Sum of scores of the passages that go on."""
 
     def look(
         self, index: int, time: Fraction, cut: bool, faces: Sequence[Face], view: View
@@ -70,6 +73,8 @@ class Examination:
         """Takes in one frame and returns the passages that ended; asks the view for what counts."""
         step = self._tracker(index, time, faces, cut=cut)
         for place, (number, face) in enumerate(zip(step.numbers, faces, strict=True)):
+            if number:
+                self._evidence[number] = self._evidence.get(number, 0.0) + face.score
             # An unsure face keeps a passage going but never stands for it.
             if number and face.score >= self.options.track.high:
                 quality = view.quality(place)
@@ -86,13 +91,24 @@ class Examination:
         """As `Tracker.next_look`."""
         return self._tracker.next_look()
 
+    def there(self) -> dict[int, Sighting]:
+        """The best sight so far of each passage that goes on and is believed, by its number."""
+        found = {}
+        for number, evidence in self._evidence.items():
+            best = self._best.best(number)
+            if best is not None and self._believed(evidence):
+                found[number] = best
+        return found
+
     def _finished(self, tracks: Sequence[Track]) -> list[Track]:
         whole = [replace(track, best=self._best.take(track.number)) for track in tracks]
-        least = self.options.evidence
-        return [track for track in whole if float(track.scores.sum()) >= least - 1e-6]
+        return [one for one in whole if self._believed(self._evidence.pop(one.number, 0.0))]
+
+    def _believed(self, evidence: float) -> bool:
+        return evidence >= self.options.evidence - 1e-6
 
 
-class _Live:
+class LiveView:
     """A frame, which notes what it was asked."""
 
     def __init__(self, frame: Frame, faces: Sequence[Face], assess: Assess, margin: float) -> None:
@@ -135,13 +151,13 @@ def examine(
             found = exam.look(entry.index, entry.time, entry.cut, entry.faces, entry)
             yield from (journal.without_crops(track) for track in found)
             begin = Mark(entry.index, entry.time, entry.damaged)
-    with closing(video.frames(begin)) as frames:
+    with closing(video.stills(begin)) as frames:
         seen = None if begin is None else _same(next(frames, None), begin)
         for glance in attend(frames, exam.options.attention, exam.next_look, seen):
             if glance.look:
-                frame = glance.frame
+                frame = glance.frame.frame()
                 faces = tuple(detect(frame.image))
-                view = _Live(frame, faces, assess, exam.options.margin)
+                view = LiveView(frame, faces, assess, exam.options.margin)
                 ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
                 if journal is not None:
                     mark = video.mark(frame)
@@ -164,7 +180,7 @@ def examine(
     yield from rest if journal is None else (journal.without_crops(track) for track in rest)
 
 
-def _same(frame: Frame | None, mark: Mark) -> Frame:
+def _same(frame: Still | None, mark: Mark) -> Still:
     if frame is None or (frame.index, frame.time) != (mark.index, mark.time):
         raise SourceChanged("is not the video that its journal tells of")
     return frame

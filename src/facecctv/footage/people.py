@@ -20,6 +20,8 @@ from facecctv.types import Crop, Face, Floats, Image, Sighting, Track
 
 SIGHTS = 15
 """Best sights that are kept of each passage."""
+_NEAR = 160.0
+"""Height of a face in pixels from which on more are no better."""
 EMBEDDED = 5
 """Best sights whose embeddings are averaged."""
 
@@ -28,9 +30,15 @@ Embed = Callable[[Image, Sequence[Face]], Floats]
 
 
 def worth(sighting: Sighting) -> float:
-    """0..1: how good a sight is, by the pixels of the face and by how sure it is one."""
+    """0..1: how good a sight is: quality, size, and how sure it is a face.
+
+    Quality is the weakest of several measures, of which those of light and sharpness err by more
+    than neighbouring sights differ; how near somebody is does not, so it counts beside them.
+    """
     quality = sighting.quality
-    return sighting.face.score * (0.0 if quality is None else quality.score)
+    if quality is None:
+        return 0.0
+    return sighting.face.score * quality.score * min(1.0, quality.face_px / _NEAR)
 
 
 class BestSights:
@@ -50,6 +58,11 @@ class BestSights:
         kept = [*self._kept.get(number, []), sighting]
         kept.sort(key=lambda one: (-worth(one), one.index))
         self._kept[number] = kept[: self._most]
+
+    def best(self, number: int) -> Sighting | None:
+        """The best so far of a track; None where there is none."""
+        kept = self._kept.get(number)
+        return kept[0] if kept else None
 
     def take(self, number: int) -> tuple[Sighting, ...]:
         """Those of a track that has ended, best first; they are forgotten here."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facecctv.footage.portray import Shown
-from facecctv.types import Image
-from facecctv.vision.drift import CHANGE_GAIN, change_map, enhanced_words
+from facecctv.types import Drift, Image
+from facecctv.vision.drift import CHANGE_GAIN, change_map, enhanced_words, made_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,8 @@ class Made:
     """One picture."""
 
     name: str
-    """crop-01 and so on, best first; fused, changes or enhanced."""
+    """crop-01 and so on, best first; fused, changes or enhanced; enhanced-01 and coloured-01 and so
+    on, of the crops of these numbers."""
     image: Image
     words: dict[str, str]
     """For the metadata of its file, beside those of the source."""
@@ -37,3 +38,24 @@ def pictures(shown: Shown) -> Iterator[Made]:
         yield Made("changes", changed, {"Change map": meaning})
     if shown.enhanced is not None:
         yield Made("enhanced", shown.enhanced.image, enhanced_words(shown.enhanced))
+    yield from _sights(shown)
+    yield from _coloured(shown)
+
+
+def _sights(shown: Shown) -> Iterator[Made]:
+    """The best sights enhanced one by one; their drift was not measured."""
+    if shown.enhanced is None:
+        return
+    scale = shown.enhanced.scale // (1 if shown.fused is None else shown.fused.scale)
+    for number, picture in enumerate(shown.sights, 1):
+        drift = Drift("unknown", reason="not measured")
+        one = replace(shown.enhanced, image=picture, scale=scale, drift=drift)
+        yield Made(f"enhanced-{number:02}", picture, enhanced_words(one))
+
+
+def _coloured(shown: Shown) -> Iterator[Made]:
+    for number, one in enumerate(shown.coloured, 1):
+        words = {"Processing": f"colour is estimated ({one.origin.step}), by {made_by(one.origin)}"}
+        if number > 1:
+            words["Colour"] = f"estimated for frame {shown.best[0].index} and laid over"
+        yield Made(f"coloured-{number:02}", one.image, words)

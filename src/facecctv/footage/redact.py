@@ -7,7 +7,7 @@ something of a face, and programs that guess what was there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -16,17 +16,29 @@ import numpy as np
 import numpy.typing as npt
 
 from facecctv.errors import SettingError
-from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.attention import AttentionOptions, F, attend
+from facecctv.footage.decoding import Still, pixelled
+from facecctv.footage.people import BestSights, worth
 from facecctv.footage.track import Tracker, TrackOptions, held
 from facecctv.footage.video import Video
 from facecctv.footage.writing import Target, Writer
-from facecctv.geometry import clip_boxes, iou
-from facecctv.types import Face, Floats, Frame, Image, Track, check_image
+from facecctv.geometry import clip_boxes, crop, iou
+from facecctv.types import (
+    Face,
+    Floats,
+    Frame,
+    Image,
+    Quality,
+    Sighting,
+    Track,
+    check_image,
+)
 
 Style = Literal["solid", "blur", "mosaic"]
 
 Detect = Callable[[Image], Sequence[Face]]
-Tell = Callable[[Frame], None]
+Assess = Callable[[Image, Face], Quality]
+Tell = Callable[[Frame | Still], None]
 """Is told of each frame that is done with."""
 
 _BEGIN = 0.3
@@ -35,7 +47,7 @@ _BLUR = 0.35
 """Standard deviation of the blur, in widths of the cover."""
 _CELLS = 5
 """Of a mosaic, across a cover."""
-_SAME = 0.3
+SAME = 0.3
 """Mean intersection over union of two passages of one person."""
 
 
@@ -87,6 +99,8 @@ class Redaction:
     checked: int
     """Frames of the finished video that were looked at again."""
     review: tuple[Review, ...]
+    spared: int = 0
+    """Passages, or faces of a picture, of people who stay to be seen."""
 
     @property
     def coverage(self) -> float:
@@ -132,22 +146,50 @@ def _hidden(part: Image, style: Style) -> Image:
 
 
 def passages(
-    frames: Iterable[Frame], detect: Detect, begin: float = _BEGIN, tell: Tell | None = None
+    frames: Iterable[F],
+    detect: Detect,
+    begin: float = _BEGIN,
+    tell: Tell | None = None,
+    *,
+    assess: Assess | None = None,
+    sights: int = 5,
 ) -> list[Track]:
     """Every passage of a face through a video, looked for in each frame that differs from the last.
 
-    `detect` should report unsure faces too: those below `begin` keep a passage going.
+    `detect` should report unsure faces too: those below `begin` keep a passage going. With `assess`
+    each passage has its best `sights`, with crops; without, none.
     """
-    tracker = Tracker(TrackOptions(high=begin))
+    best = BestSights(sights)
+    tracker: Tracker = Tracker(TrackOptions(high=begin))
     tracks: list[Track] = []
+    faces: Sequence[Face] = ()
+    same: Frame | Still | None = None
     for glance in attend(frames, AttentionOptions(max_latency=0)):
         if glance.look:
-            frame = glance.frame
-            step = tracker(frame.index, frame.time, detect(frame.image), cut=glance.cut)
+            if same is not None:
+                # Nothing changed up to there, so whoever was there at the last look still was.
+                tracks += tracker(same.index, same.time, faces).ended
+            frame = pixelled(glance.frame)
+            faces = detect(frame.image)
+            step = tracker(frame.index, frame.time, faces, cut=glance.cut)
             tracks += step.ended
+            if assess is not None:
+                _keep_best(best, frame, zip(step.numbers, faces, strict=True), assess)
+        same = None if glance.look else glance.frame
         if tell is not None:
             tell(glance.frame)
-    return sorted([*tracks, *tracker.end()], key=lambda track: track.number)
+    whole = sorted([*tracks, *tracker.end()], key=lambda track: track.number)
+    return [replace(track, best=best.take(track.number)) for track in whole]
+
+
+def _keep_best(
+    best: BestSights, frame: Frame, found: Iterable[tuple[int, Face]], assess: Assess
+) -> None:
+    for number, face in found:
+        if number:
+            sight = Sighting(frame.index, frame.time, face, assess(frame.image, face))
+            if best.wants(number, worth(sight)):
+                best.add(number, replace(sight, crop=crop(frame.image, face)))
 
 
 def same_passage(track: Track, times: npt.NDArray[np.float64], boxes: Floats) -> bool:
@@ -156,7 +198,7 @@ def same_passage(track: Track, times: npt.NDArray[np.float64], boxes: Floats) ->
     if not inside.any():
         return False
     shared = np.diagonal(iou(found[inside], np.asarray(boxes, np.float32)[inside]))
-    return bool(shared.mean() >= _SAME)
+    return bool(shared.mean() >= SAME)
 
 
 def redact(
@@ -247,15 +289,8 @@ def checked(
                 notes.append((frame.index, frame.time, "found after"))
         if tell is not None:
             tell(frame)
-    return Redaction(
-        done.frames,
-        done.covered_frames,
-        done.covers,
-        done.filled,
-        found,
-        looked,
-        (*done.review, *_ranges(notes)),
-    )
+    review = (*done.review, *_ranges(notes))
+    return replace(done, found_after=found, checked=looked, review=review)
 
 
 def _uncovered(frame: Frame, faces: Sequence[Face], kept: Sequence[Track]) -> int:
@@ -263,7 +298,7 @@ def _uncovered(frame: Frame, faces: Sequence[Face], kept: Sequence[Track]) -> in
         return 0
     known, _ = _there(kept, frame, 0.5)
     shared = iou(np.array([face.box for face in faces]), known)
-    return int((shared.max(axis=1, initial=0) < _SAME).sum())
+    return int((shared.max(axis=1, initial=0) < SAME).sum())
 
 
 def _ranges(

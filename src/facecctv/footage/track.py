@@ -45,7 +45,13 @@ class TrackOptions:
     overlap: float = 0.2
     """Intersection over union of grown boxes from which on they may be one face."""
 
+    most_rows: int | None = None
+    """Frames that are remembered of a track, at least 3, or a few more; beyond that every second
+    one between the first and the last sight is forgotten. None: all."""
+
     def __post_init__(self) -> None:
+        if self.most_rows is not None and self.most_rows < 3:
+            raise SettingError("at least 3 frames are remembered of a track")
         if not 0 < self.high < 1 or not 0 < self.overlap < 1:
             raise SettingError("score and overlap of a track lie between 0 and 1")
         if not self.patience >= 0 or not self.growth >= 0:
@@ -82,6 +88,12 @@ class _Live:
     def miss(self, index: int, time: Fraction, seconds: float) -> None:
         self.rows.append((index, time, self.motion.box, 0.0))
         self.missing += seconds if self.missing else min(seconds, _LONGEST_STEP)
+
+    def thin(self, most: int) -> None:
+        """Forgets every second frame before the last sight where there are more than `most`."""
+        if len(self.rows) > most:
+            last = max(at for at, row in enumerate(self.rows) if row[3] > 0)
+            self.rows = [*self.rows[:last:2], *self.rows[last:]]
 
     def done(self) -> Track:
         """Ends with the last sight; between two sights boxes lie on a straight line."""
@@ -134,6 +146,9 @@ class Tracker:
         for at, face in enumerate(faces):
             if not numbers[at] and face.score >= self.options.high:
                 numbers[at] = self._begin(index, time, face)
+        if self.options.most_rows is not None:
+            for live in self._live:
+                live.thin(self.options.most_rows)
         ended += self._forget(lambda live: live.missing > patience)
         return Step(tuple(numbers), tuple(ended))
 

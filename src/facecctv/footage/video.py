@@ -6,27 +6,34 @@ other files, are refused.
 
 from __future__ import annotations
 
-import logging
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import av
 import av.error
-import cv2
-import numpy as np
-from av.stream import Disposition
 
 from facecctv.errors import VideoError
 from facecctv.footage.ahead import ahead
+from facecctv.footage.decoding import (
+    MOST_PIXELS,
+    PLAY_LISTS,
+    Still,
+    aspect_of,
+    decoded,
+    squared,
+    still_of,
+    stream_of,
+    upright,
+)
 from facecctv.footage.memory import Source
 from facecctv.footage.opening import opened
 from facecctv.types import Frame, Image
@@ -36,18 +43,13 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+T = TypeVar("T", Frame, Still)
+
 DEPTH = 4
 """Frames that are decoded ahead."""
 _REMEMBERED = 4 * DEPTH
-MOST_PIXELS = 100_000_000
-"""Of one frame."""
-_PLAY_LISTS = frozenset({"hls", "concat", "dash", "imf", "ffmetadata", "sdp", "rtsp"})
+_PLAY_LISTS = PLAY_LISTS | {"rtsp"}
 _USUAL_RATE = Fraction(25)
-_SQUARE = Fraction(1)
-_WIDEST = 4
-"""Pixels of a stranger shape than this are a broken header."""
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,43 +128,68 @@ class Video:
         `wanted` (asked with the index, in that thread) says no are decoded but left out. Damage is
         survived and counted in `damaged`. Raises VideoError where not one frame can be decoded.
         """
-        self._damage = 0 if begin is None else begin.damaged
-        with closing(ahead(self._frames(begin, wanted), DEPTH)) as frames:
-            for frame, damaged in frames:
-                self.damaged = damaged
-                self._counts.append((frame.index, damaged))
-                yield frame
-        self.damaged = self._damage
+        pictures = self._pictures(begin, wanted)
+        yield from self._told(self._made(pictures, self._frame), begin)
+
+    def stills(self, begin: Mark | None = None) -> Generator[Still]:
+        """The same frames as `frames`, of which most need never become pixels."""
+        yield from self._told(self._made(self._pictures(begin, None), self._still), begin)
 
     @property
     def stream(self) -> str:
         """What its frames say they are of: the path; `memory` for bytes."""
         return self.source if isinstance(self.source, str) else "memory"
 
-    def mark(self, frame: Frame) -> Mark:
+    def mark(self, frame: Frame | Still) -> Mark:
         """Where reading can begin again: at one of the last few frames that were handed out."""
         return Mark(frame.index, frame.time, dict(self._counts)[frame.index])
 
-    def _frames(
+    def _told(self, made: Generator[tuple[T, int]], begin: Mark | None) -> Generator[T]:
+        """What is made ahead in a thread, with damage counted up to what was handed out."""
+        self._damage = 0 if begin is None else begin.damaged
+        with closing(ahead(made, DEPTH)) as running:
+            for one, damaged in running:
+                self.damaged = damaged
+                self._counts.append((one.index, damaged))
+                yield one
+        self.damaged = self._damage
+
+    def _made(
+        self,
+        pictures: Generator[tuple[int, Fraction, VideoFrame]],
+        make: Callable[[int, Fraction, VideoFrame], T],
+    ) -> Generator[tuple[T, int]]:
+        with closing(pictures):
+            for index, time, picture in pictures:
+                yield make(index, time, picture), self._damage
+
+    def _frame(self, index: int, time: Fraction, picture: VideoFrame) -> Frame:
+        self._check_size(picture.width, picture.height)
+        return Frame(self.stream, index, time, self._upright(picture))
+
+    def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
+        self._check_size(picture.width, picture.height)
+        return still_of(self.stream, index, time, picture, partial(self._upright, picture))
+
+    def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
-    ) -> Generator[tuple[Frame, int]]:
+    ) -> Generator[tuple[int, Fraction, VideoFrame]]:
         with ExitStack() as stack:
             container = stack.enter_context(_opened(self.source))
-            stream = _stream(container)
+            stream = stream_of(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
                 self._damage = 0
                 container = stack.enter_context(_opened(self.source))
-                stream = _stream(container)
+                stream = stream_of(container)
             if pictures is None:
-                pictures = _decoded(container, stream, self._count_damage)
+                pictures = decoded(container, stream, self._count_damage)
             for index, time, picture in self._timed(pictures, last + 1):
                 last = index
                 past = begin is None or index >= begin.index
                 if past and (wanted is None or wanted(index)):
-                    frame = Frame(self.stream, index, time, self._upright(picture))
-                    yield frame, self._damage
+                    yield index, time, picture
             if last < 0:
                 raise VideoError("holds no frame that can be decoded")
 
@@ -190,7 +217,7 @@ class Video:
             # Not every container can; then all before the mark is decoded.
             return None
         before = self._damage
-        pictures = _decoded(container, stream, self._count_damage)
+        pictures = decoded(container, stream, self._count_damage)
         for picture in pictures:
             time = self._time(picture)
             if time == begin.time:
@@ -210,16 +237,7 @@ class Video:
         self._damage += 1
 
     def _upright(self, picture: VideoFrame) -> Image:
-        self._check_size(picture.width, picture.height)
-        image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
-        aspect = self.facts.pixel_aspect
-        if aspect != _SQUARE:
-            width, height = _squared(image.shape[1], image.shape[0], aspect)
-            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-            image = np.asarray(resized, np.uint8)
-        if self.facts.rotation:
-            image = np.ascontiguousarray(np.rot90(image, self.facts.rotation // 90))
-        return image
+        return upright(picture, self.facts.pixel_aspect, self.facts.rotation)
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._most_pixels:
@@ -227,15 +245,15 @@ class Video:
 
     def _facts(self) -> Facts:
         with _opened(self.source) as container:
-            stream = _stream(container)
+            stream = stream_of(container)
             self._check_size(stream.width, stream.height)
-            first = next(_decoded(container, stream, lambda: None), None)
+            first = next(decoded(container, stream, lambda: None), None)
             if first is None:
                 raise VideoError("holds no frame that can be decoded")
-            aspect = _aspect(stream.sample_aspect_ratio)
-            self._check_size(*_squared(first.width, first.height, aspect))
+            aspect = aspect_of(stream.sample_aspect_ratio)
+            self._check_size(*squared(first.width, first.height, aspect))
             rotation = round(first.rotation / 90) % 4 * 90
-            width, height = _squared(first.width, first.height, aspect)
+            width, height = squared(first.width, first.height, aspect)
             if rotation % 180:
                 width, height = height, width
             rate, duration = stream.average_rate or None, _duration(container, stream)
@@ -272,58 +290,6 @@ def _opened(source: str | bytes | bytearray) -> InputContainer:
         container.close()
         raise VideoError("is a play list: name the video itself")
     return container
-
-
-def _stream(container: InputContainer) -> VideoStream:
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not pictures:
-        raise VideoError("has sound but no video" if container.streams.audio else "has no video")
-    stream = pictures[0]
-    if stream.codec_context is None:
-        raise VideoError("needs a codec that is not there")
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _decoded(
-    container: InputContainer, stream: VideoStream, damage: Callable[[], None]
-) -> Iterator[VideoFrame]:
-    """Decoded frames; damaged packets and frames are reported and survived."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError as error:
-            _LOG.debug("reading ends early: %s", error)
-            damage()
-            packet = None
-        if packet is None:
-            return
-        if packet.is_corrupt:
-            damage()
-        try:
-            pictures = packet.decode()
-        except av.error.FFmpegError as error:
-            _LOG.debug("a packet cannot be decoded: %s", error)
-            damage()
-            continue
-        for picture in pictures:
-            if picture.is_corrupt:
-                damage()
-            yield picture
-
-
-def _aspect(stated: Fraction | None) -> Fraction:
-    if not stated or not Fraction(1, _WIDEST) <= stated <= _WIDEST:
-        return _SQUARE
-    return Fraction(stated)
-
-
-def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """Size in square pixels; the side that is stretched is stretched, nothing is shrunk."""
-    if aspect >= 1:
-        return max(1, math.floor(width * aspect + Fraction(1, 2))), height
-    return width, max(1, math.floor(height / aspect + Fraction(1, 2)))
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:

@@ -15,7 +15,7 @@ from facecctv import metrics
 from facecctv.draw import AMBER, GREEN, RED, Cell, contact_sheet, outline
 from facecctv.learn.data import degrade
 from facecctv.learn.data.detection import Sample
-from facecctv.metrics import Band, OperatingPoint
+from facecctv.metrics import HEIGHT_BANDS, SMALLEST, Band, Heights, OperatingPoint
 from facecctv.types import Body, Face, Image
 
 LOWEST_THRESHOLD = 0.02
@@ -26,7 +26,7 @@ FALSE_ALARMS = (0.2, 0.01)
 """A picture: the working points that are looked up."""
 CURVE_POINTS = 200
 
-Detect = Callable[[Image], Sequence[Face]]
+Detect = Callable[[Image], Sequence[Face]] | Callable[[Image], Sequence[Body]]
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ def evaluate_detector(
     *,
     threshold: float,
     conditions: Sequence[Condition] = CONDITIONS,
+    bands: Sequence[Heights] = HEIGHT_BANDS,
     worst: int = 10,
     limit: int | None = None,
     model: str = "",
@@ -160,10 +161,11 @@ def evaluate_detector(
     """Runs a detector over labelled pictures and measures what it found.
 
     Args:
-        detect: (H, W, 3) uint8 RGB -> faces, from a score of LOWEST_THRESHOLD up.
+        detect: (H, W, 3) uint8 RGB -> faces or bodies, from a score of LOWEST_THRESHOLD up.
         samples: `ignore` boxes count neither way; all others count.
         threshold: 0..1, where misses, landmarks and the precision in use are measured.
         conditions: what the pictures go through, each in its turn.
+        bands: heights that average precision is measured by, besides all from metrics.SMALLEST.
         worst: how many misses and how many false alarms are listed per condition.
         limit: at most so many pictures, spread evenly over the set.
         model: name and version, for the report.
@@ -180,7 +182,7 @@ def evaluate_detector(
         if progress:
             progress(done, len(numbers))
     reports = tuple(
-        _measure(condition, results, threshold, worst)
+        _measure(condition, results, threshold, bands, worst)
         for condition, results in zip(conditions, seen, strict=True)
     )
     return DetectorReport(model, data, len(numbers), threshold, reports)
@@ -201,7 +203,7 @@ class _Seen:
 
     number: int
     sample: Sample
-    faces: Sequence[Face]
+    faces: Sequence[Face] | Sequence[Body]
 
     def truth(self) -> metrics.Truth:
         sample = self.sample
@@ -213,7 +215,11 @@ class _Seen:
 
 
 def _measure(
-    condition: Condition, seen: Sequence[_Seen], threshold: float, worst: int
+    condition: Condition,
+    seen: Sequence[_Seen],
+    threshold: float,
+    bands: Sequence[Heights],
+    worst: int,
 ) -> ConditionReport:
     found, truths = [one.found() for one in seen], [one.truth() for one in seen]
     matches = metrics.match(found, truths)
@@ -223,7 +229,7 @@ def _measure(
     return ConditionReport(
         name=condition.name,
         description=condition.description,
-        bands=metrics.by_height(found, truths),
+        bands=metrics.by_height(found, truths, bands=((SMALLEST, math.inf), *bands)),
         at_threshold=_at(matches, threshold),
         working_points=tuple(metrics.at_false_positives(matches, rate) for rate in FALSE_ALARMS),
         landmarks=_landmarks(seen, matches.pairs, threshold),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from facecctv.metrics.assignment import assign
 from facecctv.metrics.detection import (
+    BODY_HEIGHT_BANDS,
     HEIGHT_BANDS,
     SMALLEST,
     Band,
     Detections,
+    Heights,
     Interpolation,
     Matches,
     OperatingPoint,
@@ -39,12 +41,14 @@ from facecctv.metrics.scores import (
 from facecctv.metrics.tracking import Named, Tracking, tracking
 
 __all__ = [
+    "BODY_HEIGHT_BANDS",
     "HEIGHT_BANDS",
     "SMALLEST",
     "Band",
     "Calibration",
     "Detections",
     "FoldAccuracy",
+    "Heights",
     "Interpolation",
     "Matches",
     "Named",

@@ -25,6 +25,15 @@ SMALLEST = 8.0
 """Faces lower than this, in pixels, count neither way."""
 
 HEIGHT_BANDS: tuple[Heights, ...] = ((SMALLEST, 16), (16, 32), (32, 64), (64, math.inf))
+"""Of faces."""
+
+BODY_HEIGHT_BANDS: tuple[Heights, ...] = (
+    (SMALLEST, 32),
+    (32, 64),
+    (64, 128),
+    (128, 256),
+    (256, math.inf),
+)
 
 Interpolation = Literal["envelope", "coco", "none"]
 

@@ -8,19 +8,11 @@ from pydantic import Field
 
 from facecctv import types
 from facecctv.footage import people, redact
-from facecctv.schema import (
-    Enhancement,
-    Face,
-    Fraction,
-    Measure,
-    Pixels,
-    Text,
-    _Model,
-    _rounded,
-)
-from facecctv.schema import (
-    Quality as QualityForm,
-)
+from facecctv.footage.consistency import Consistency
+from facecctv.footage.portray import Shown
+from facecctv.schema import Colour, Enhancement, Face
+from facecctv.schema import Quality as QualityForm
+from facecctv.schema.basis import Fraction, Measure, Pixels, Text, _Model, _rounded
 
 Seconds = Annotated[float, Field(ge=0.0), _rounded(3)]
 Number = Annotated[int, Field(ge=1)]
@@ -98,6 +90,27 @@ class PersonFiles(_Model):
     changes: Text | None = None
     """What fusing changed, against the first crop enlarged; middle grey is nothing."""
     enhanced: Text | None = None
+    sights: tuple[Text, ...] | None = None
+    """The best sights enhanced one by one, in the order of `crops`."""
+    coloured: tuple[Text, ...] | None = None
+    """The best sights in estimated colours, in the order of `crops`."""
+
+
+class Steadiness(_Model):
+    """How much pictures of one person change from sight to sight, as `footage.Consistency`."""
+
+    pairs: Number
+    recorded: Annotated[float, Field(ge=0.0), _rounded(3)]
+    """Mean CIELAB difference of consecutive sights, aligned, as recorded."""
+    made: Annotated[float, Field(ge=0.0), _rounded(3)]
+    """The same of what was made of them."""
+    added: Annotated[float, _rounded(3)]
+    """`made` less `recorded`: 0 or less is steady."""
+
+    @classmethod
+    def of(cls, found: Consistency) -> Self:
+        """The same facts, rounded."""
+        return cls(pairs=found.pairs, recorded=found.recorded, made=found.made, added=found.added)
 
 
 class Person(_Model):
@@ -113,6 +126,11 @@ class Person(_Model):
     fusion: Fusion | None = None
     enhancement: Enhancement | None = None
     """Of the fused face where there is one, else of the best crop; `scale` is of both together."""
+    steadiness: Steadiness | None = None
+    """Of the best sights enhanced one by one."""
+    colour: Colour | None = None
+    """Estimated once, from the best sight."""
+    colour_steadiness: Steadiness | None = None
     files: PersonFiles | None = None
 
     @classmethod
@@ -135,6 +153,19 @@ class Person(_Model):
             fusion=None if fused is None else Fusion.of(fused),
             enhancement=None if enhanced is None else Enhancement.of(enhanced),
             files=files,
+        )
+
+    @classmethod
+    def of_shown(cls, shown: Shown, files: PersonFiles | None = None) -> Self:
+        """All that is shown of somebody, and where it was written."""
+        found = cls.of(shown.person, shown.best, shown.fused, shown.enhanced, files)
+        steady, colours = shown.steadiness, shown.colour_steadiness
+        return found.model_copy(
+            update={
+                "steadiness": None if steady is None else Steadiness.of(steady),
+                "colour": Colour.of_coloured(shown.coloured[0]) if shown.coloured else None,
+                "colour_steadiness": None if colours is None else Steadiness.of(colours),
+            }
         )
 
 
@@ -217,4 +248,8 @@ class Redacted(_Model):
     """Faces found in these."""
     kept: tuple[Number, ...] | None = None
     """People who were left to be seen."""
+    references: tuple[Sha256, ...] | None = None
+    """Pictures of those who were left to be seen."""
+    spared: Annotated[int, Field(ge=0)] | None = None
+    """Passages, or faces of a picture, that were left to be seen."""
     review: tuple[Review, ...] = ()

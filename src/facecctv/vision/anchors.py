@@ -19,7 +19,10 @@ import numpy.typing as npt
 from facecctv.types import Floats
 
 FACE_LEVELS: Mapping[int, int] = {8: 5, 16: 1, 32: 1}
-"""Stride -> predictions per cell of the shipped networks."""
+"""Stride -> predictions per cell of the face detectors."""
+
+BODY_LEVELS: Mapping[int, int] = {8: 1, 16: 1, 32: 1, 64: 1}
+"""Stride -> predictions per cell of the body detector: people are larger than faces."""
 
 _QUARTERS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 

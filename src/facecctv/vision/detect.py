@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -86,6 +86,8 @@ class Look:
     """Longest side of a face it may report, pixels of the picture."""
     smallest: float = 0.0
     """Least longer side of a face it may report: a finer look sees smaller ones better."""
+    multiple: int = 32
+    """Network pixels: width and height are padded to multiples of this."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,9 +97,9 @@ class Look:
 
     @property
     def padded(self) -> tuple[int, int]:
-        """(width, height) in network pixels, multiples of 32."""
-        width, height = self.size
-        return -(-width // 32) * 32, -(-height // 32) * 32
+        """(width, height) in network pixels, multiples of `multiple`."""
+        width, height = (-(-side // self.multiple) * self.multiple for side in self.size)
+        return width, height
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +114,26 @@ class Found:
     """(K, 5, 2); (K, 0, 2) from networks without landmarks."""
 
 
-def plan(width: int, height: int, options: DetectOptions) -> list[Look]:
-    """The looks at a picture of this size in pixels, finest first."""
+def plan(
+    width: int,
+    height: int,
+    options: DetectOptions,
+    multiple: int = 32,
+    largest: float = math.inf,
+) -> list[Look]:
+    """The looks at a picture of this size in pixels, finest first.
+
+    `multiple` is that of the network's input; `largest`, network pixels, is the longest side that
+    it was trained to find: what may be longer is left to coarser looks.
+    """
+    looks = _looks(width, height, options)
+    while max(width, height) * looks[-1].scale > largest:
+        looks.append(_whole(width, height, looks[-1].scale / 2, FROM))
+    finer = [replace(look, largest=min(look.largest, largest / look.scale)) for look in looks[:-1]]
+    return [replace(look, multiple=multiple) for look in (*finer, looks[-1])]
+
+
+def _looks(width: int, height: int, options: DetectOptions) -> list[Look]:
     longest = max(width, height)
     if longest < WORKING_SIZE:
         if options.enlarge == "off":
@@ -205,7 +225,7 @@ class Detector:
         looks = [
             (number, look)
             for number, image in enumerate(images)
-            for look in plan(check_image(image).shape[1], image.shape[0], self._options)
+            for look in self._plan(check_image(image))
         ]
         parts: list[list[Found]] = [[] for _ in images]
         for chunk in _chunks(looks):
@@ -218,6 +238,14 @@ class Detector:
             self._settle(found, image.shape[1], image.shape[0])
             for found, image in zip(parts, images, strict=True)
         ]
+
+    def _plan(self, image: Image) -> list[Look]:
+        card = self._session.card
+        largest = card.extra.get("largest", math.inf)
+        if not isinstance(largest, int | float) or largest < 1:
+            raise SettingError(f"{card.name} is no detector: its card says largest {largest!r}")
+        multiple = max(32, card.input.multiple_of)
+        return plan(image.shape[1], image.shape[0], self._options, multiple, largest)
 
     def _read(self, maps: list[Floats], look: Look) -> Found:
         """Raw maps of one look -> what it may report, in pixels of the picture."""

@@ -38,6 +38,10 @@ class Mosaic:
     """Pictures are enlarged at most so much."""
     rotate: float = 0.25
     """Probability of a rotation by up to 25 degrees."""
+    stretch: tuple[float, float] = (-0.12, 0.12)
+    """Logarithm of the factor by which pictures become wider and, as much, lower."""
+    whole: float = 0.6
+    """Faces of which less than this share is inside their window are neither hit nor miss."""
     degrade: float = 0.7
     occlude: float = 0.06
     ignore_under: float = 4.5
@@ -166,7 +170,7 @@ def _place(
         anchor = (sample.boxes[chosen, :2] + sample.boxes[chosen, 2:]) / 2
     spot = np.array([columns, rows]) * rng.uniform(0.15, 0.85, 2)
     angle = rng.uniform(-25, 25) if rng.random() < settings.rotate else 0.0
-    stretch = np.exp(rng.uniform(-0.12, 0.12))
+    stretch = np.exp(rng.uniform(*settings.stretch))
     mirror = rng.random() < 0.5
     linear = scale * _rotation(angle) @ np.diag([(-1 if mirror else 1) * stretch, 1 / stretch])
     shift = _fit(linear, anchor, spot, sample.image.shape, (rows, columns))
@@ -253,7 +257,7 @@ def _follow(
     visible = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.maximum(
         np.prod(sizes, axis=1), 1e-6
     )
-    ignore = sample.ignore | (visible < 0.6) | (sizes[:, 1] < settings.ignore_under)
+    ignore = sample.ignore | (visible < settings.whole) | (sizes[:, 1] < settings.ignore_under)
     keep = visible > 0.1
     offset = np.array(corner, np.float32)
     return replace(

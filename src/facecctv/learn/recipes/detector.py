@@ -26,6 +26,7 @@ from facecctv.learn.data.detection import (
     load_scenes,
 )
 from facecctv.learn.data.mosaic import Mosaic, Pool, compose
+from facecctv.learn.data.scenes import PEOPLED_SCENES
 from facecctv.learn.evaluate import LOWEST_THRESHOLD, evaluate_detector
 from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
@@ -74,34 +75,7 @@ def face_pool(data: Path) -> Pool:
     return Pool(main, list(load_identities(data / "identities", "train")), faceless)
 
 
-PEOPLED_SCENES = frozenset(
-    """
-    n01494475 n02066245 n02086646 n02087046 n02088466 n02091032 n02093859 n02098286
-    n02098413 n02102480 n02106166 n02107908 n02111129 n02111500 n02113712 n02514041
-    n02536864 n02640242 n02641379 n02667093 n02669723 n02730930 n02787622 n02790996
-    n02804610 n02807133 n02835271 n02837789 n02860847 n02869837 n02879718 n02892767
-    n02895154 n02927161 n02948072 n02951358 n02966687 n03000247 n03041632 n03045698
-    n03124170 n03125729 n03127747 n03134739 n03146219 n03180011 n03197337 n03218198
-    n03271574 n03325584 n03372029 n03376595 n03379051 n03394916 n03404251 n03425413
-    n03444034 n03445924 n03447447 n03450230 n03461385 n03476991 n03481172 n03529860
-    n03534580 n03535780 n03538406 n03598930 n03599486 n03617480 n03623198 n03630383
-    n03710721 n03721384 n03724870 n03729826 n03733131 n03763968 n03770439 n03785016
-    n03787032 n03788365 n03791053 n03792782 n03793489 n03868242 n03868863 n03876231
-    n03877472 n03884397 n03902125 n03924679 n04005630 n04019541 n04041544 n04081281
-    n04136333 n04141076 n04141327 n04204347 n04228054 n04229816 n04235860 n04239074
-    n04243546 n04251144 n04252077 n04273569 n04350905 n04366367 n04367480 n04370456
-    n04371430 n04417672 n04418357 n04456115 n04458633 n04462240 n04482393 n04483307
-    n04485082 n04486054 n04493381 n04509417 n04517823 n04522168 n04525038 n04532106
-    n04542943 n04584207 n04591157 n04606251 n06359193 n06596364 n07248320 n07565083
-    n07714571 n07715103 n07860988 n09835506 n10148035 n10565667
-    """.split()
-)
-"""Synsets whose photograph in the scenes set shows people, or masks and dolls: no negatives."""
-
-
-def batch_maker(
-    pool: Pool, recipe: Recipe, levels: Mapping[int, int] = FACE_LEVELS
-) -> Callable[[int], Batch]:
+def batch_maker(pool: Pool, recipe: Recipe) -> Callable[[int], Batch]:
     """A function from batch number to tensors; the same number gives the same batch."""
 
     def make(number: int) -> Batch:
@@ -109,7 +83,9 @@ def batch_maker(
         size = int(rng.choice(recipe.sizes))
         count = max(2, recipe.pixels // size**2)
         return collate(
-            [compose(pool, recipe.mosaic, size, rng) for _ in range(count)], size, levels
+            [compose(pool, recipe.mosaic, size, rng) for _ in range(count)],
+            size,
+            recipe.net.levels,
         )
 
     return make
@@ -202,19 +178,19 @@ def export_detector(run: Path, card: Card, net: DetectorNet) -> bytes:
     """
     model = net.build()
     model.load_state_dict(averaged(run))
-    names = [f"stride{stride}" for stride in FACE_LEVELS]
+    names = [f"stride{stride}" for stride in net.levels]
     free = {0: "batch", 2: "height", 3: "width"}
     exported = export(
         model,
-        torch.rand(1, 3, 64, 96),
+        torch.rand(1, 3, 2 * net.multiple_of, 3 * net.multiple_of),
         card=card,
         inputs=["picture"],
         outputs=names,
         dynamic={"picture": free} | dict.fromkeys(names, free),
     )
     rng = np.random.default_rng(0)
-    shapes = [(1, 3, 64, 96), (2, 3, 160, 32), (1, 3, 480, 640)]
-    examples = [[rng.random(shape, dtype=np.float32)] for shape in shapes]
+    sizes = np.array([(1, 2, 3), (2, 5, 1), (1, 15, 20)]) * (1, net.multiple_of, net.multiple_of)
+    examples = [[rng.random((n, 3, h, w), dtype=np.float32)] for n, h, w in sizes]
     check_parity(model, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
     return exported
 

@@ -4,6 +4,7 @@ type Schemas = components['schemas'];
 
 export type Result = Schemas['Examined'];
 export type Face = Result['faces'][number];
+export type Body = NonNullable<Result['bodies']>[number];
 export type Quality = NonNullable<Face['quality']>;
 export type Use = Quality['usable_for'][number];
 export type Enhancement = NonNullable<Face['enhancement']>;

@@ -94,6 +94,14 @@ export const de: Catalogue = {
         one: '{n} Gesicht gefunden',
         other: '{n} Gesichter gefunden',
       }),
+    bodies: (count, faceless) => {
+      const found = p(count, {
+        zero: 'Kein Körper gefunden',
+        one: '{n} Körper gefunden',
+        other: '{n} Körper gefunden',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} ohne sichtbares Gesicht` : found;
+    },
     noFaceHint:
       'Wenn Sie eines sehen, fügen Sie es von Hand hinzu, oder lassen Sie in den Einstellungen auch weniger sichere Gesichter melden.',
     boxes: 'Rahmen',
@@ -145,6 +153,16 @@ export const de: Catalogue = {
       recognition: 'Wer die Person kennt, kann sie wiedererkennen.',
       identification: 'Eine fremde Person ließe sich identifizieren.',
     },
+    estimated: (words) => `Geschätzt: ${words}`,
+    years: (low, high) => `${n.whole(low)}–${n.whole(high)} Jahre`,
+    genders: {
+      female: 'vermutlich weiblich',
+      male: 'vermutlich männlich',
+      undetermined: 'Geschlecht unbestimmt',
+    },
+    tooLittle: 'Zu wenig ist sichtbar, um Alter oder Geschlecht zu schätzen.',
+    estimateHint:
+      'So, wie andere das Gesicht wahrnehmen mögen, nicht, wer die Person ist. Bei etwa vier von fünf Gesichtern liegt das wahre Alter in der Spanne.',
     notJudged: 'Die Qualität wurde nicht beurteilt.',
     unusable: 'Zu wenig ist sichtbar, um zu etwas zu taugen.',
     byHand: 'Von Hand hinzugefügt',
@@ -706,7 +724,9 @@ export const de: Catalogue = {
     ownChoice: 'Eigene Vorgabe',
     minFace: 'Kleinstes Gesicht, Pixel hoch',
     enhanceFaces: 'Kleine Gesichter verbessern',
+    estimateFaces: 'Alter und Geschlecht schätzen',
     colouriseFaces: 'Farbe grauer Bilder schätzen',
+    findBodies: 'Auch Körper finden, selbst ohne sichtbares Gesicht',
     format: 'Format gespeicherter Bilder',
     formats: { png: 'PNG (verlustfrei)', jpeg: 'JPEG (kleiner)' },
     reset: 'Zurück zu den Vorgaben',

@@ -89,6 +89,14 @@ export const en = {
     addMore: 'Add pictures',
     found: (count: number) =>
       p(count, { zero: 'No face found', one: '{n} face found', other: '{n} faces found' }),
+    bodies: (count: number, faceless: number) => {
+      const found = p(count, {
+        zero: 'No body found',
+        one: '{n} body found',
+        other: '{n} bodies found',
+      });
+      return faceless ? `${found}, ${n.whole(faceless)} without a visible face` : found;
+    },
     noFaceHint:
       'If you see one, add it by hand, or let the server report less certain faces in the settings.',
     boxes: 'Boxes',
@@ -139,6 +147,16 @@ export const en = {
       recognition: 'Someone who knows the person may recognise them.',
       identification: 'A stranger could be identified.',
     },
+    estimated: (words: string) => `Estimated: ${words}`,
+    years: (low: number, high: number) => `${n.whole(low)}–${n.whole(high)} years`,
+    genders: {
+      female: 'probably female',
+      male: 'probably male',
+      undetermined: 'gender undetermined',
+    },
+    tooLittle: 'Too little is visible to estimate age or gender.',
+    estimateHint:
+      'As others may perceive the face, not who the person is. The true age lies in the interval in about four of five faces.',
     notJudged: 'Quality was not judged.',
     unusable: 'Too little is visible to be of use.',
     byHand: 'Added by hand',
@@ -694,7 +712,9 @@ export const en = {
     ownChoice: 'My choice',
     minFace: 'Smallest face, pixels tall',
     enhanceFaces: 'Enhance small faces',
+    estimateFaces: 'Estimate age and gender',
     colouriseFaces: 'Estimate the colour of grey pictures',
+    findBodies: 'Find bodies too, even without a visible face',
     format: 'Format of saved pictures',
     formats: { png: 'PNG (lossless)', jpeg: 'JPEG (smaller)' },
     reset: 'Back to the defaults',

@@ -1,4 +1,4 @@
-import type { Area } from './geometry';
+import { cornersOf, type Area } from './geometry';
 
 /** A picture that the browser can show. */
 export interface Decoded {
@@ -37,11 +37,12 @@ export async function pictureAs(address: string, type: 'image/png' | 'image/jpeg
   return canvas.convertToBlob({ type, quality: 0.95 });
 }
 
-/** The picture with numbered boxes. */
+/** The picture with numbered boxes around faces and corners around bodies. */
 export async function annotated(
   picture: Decoded,
   boxes: readonly { box: Area; label: string }[],
   type: 'image/png' | 'image/jpeg',
+  bodies: readonly Area[] = [],
 ): Promise<Blob> {
   const canvas = new OffscreenCanvas(picture.width, picture.height);
   const context = contextOf(canvas);
@@ -50,6 +51,8 @@ export async function annotated(
   context.lineWidth = line;
   context.font = `600 ${line * 6}px sans-serif`;
   context.textBaseline = 'bottom';
+  context.strokeStyle = '#60a5fa';
+  for (const body of bodies) context.stroke(new Path2D(cornersOf(body)));
   for (const { box, label } of boxes) {
     context.strokeStyle = '#22c55e';
     context.strokeRect(box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min);

@@ -79,7 +79,7 @@ async function filesOf(job: Job, stem: string, format: Format, tool: string) {
     const boxes = job.kept.map((entry) => ({ box: entry.box, label: String(entry.id) }));
     const drawing = job.picture.drawn ? [] : boxes;
     files[`${stem}-annotated.${ENDING[format]}`] = await bytesOf(
-      await annotated(job.picture, drawing, type),
+      await annotated(job.picture, drawing, type, job.picture.drawn ? [] : job.bodies),
     );
   }
   const sidecar = sidecarOf(job, Object.keys(files), tool, new Date());

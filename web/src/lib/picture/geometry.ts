@@ -52,6 +52,20 @@ export function moved(area: Area, dx: number, dy: number): Area {
   };
 }
 
+/** The corners of an area as an SVG path: a quarter of each side from each corner. */
+export function cornersOf(area: Area): string {
+  const { x_min, y_min, x_max, y_max } = area;
+  const [dx, dy] = [widthOf(area) / 4, heightOf(area) / 4];
+  const corner = (x: number, y: number, alongX: number, alongY: number) =>
+    `M${x} ${y + alongY}V${y}H${x + alongX}`;
+  return [
+    corner(x_min, y_min, dx, dy),
+    corner(x_max, y_min, -dx, dy),
+    corner(x_min, y_max, dx, -dy),
+    corner(x_max, y_max, -dx, -dy),
+  ].join('');
+}
+
 /** Intersection over union, 0..1. */
 export function iou(a: Area, b: Area): number {
   const width = Math.min(a.x_max, b.x_max) - Math.max(a.x_min, b.x_min);

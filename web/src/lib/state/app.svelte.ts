@@ -21,7 +21,10 @@ export class AppState {
   key = $state<string | null>(sessionStorage.getItem('facecctv.key'));
   readonly client = new Client(() => this.key);
   readonly server = new Server(this.client);
-  readonly work = new Workspace(this.client, (task) => this.#options(task));
+  readonly work = new Workspace(this.client, (task) => ({
+    ...this.#options(task),
+    bodies: this.server.findsBodies && this.settings.findBodies,
+  }));
   readonly enhancing = new Enhancing(this.client, this.server);
   readonly comparing = new Comparing(this.client, () => this.#options('detect'));
   readonly filming = new Filming(this.client, this.server, () => ({
@@ -61,7 +64,7 @@ export class AppState {
   }
 
   #options(task: Task): Query {
-    const { threshold, minFace, enhanceFaces, colouriseFaces } = this.settings;
+    const { threshold, minFace, enhanceFaces, colouriseFaces, estimateFaces } = this.settings;
     const looking = { threshold, min_face: minFace };
     if (task !== 'examine') return looking;
     const scale = this.server.scales.at(-1);
@@ -72,6 +75,7 @@ export class AppState {
       enhance_below: enhance && SMALL,
       changes: enhance !== null,
       colourise: this.server.can('colourise') && colouriseFaces ? 'auto' : null,
+      attributes: this.server.can('attributes') && estimateFaces ? true : null,
     };
   }
 

@@ -43,6 +43,11 @@ export class Server {
     return [2, 4].filter((scale) => names.includes(`enhancer-x${scale}`));
   }
 
+  /** People can be found too. */
+  get findsBodies(): boolean {
+    return this.models?.models.some((model) => model.task === 'body-detector') ?? false;
+  }
+
   can(capability: string): boolean {
     return this.models?.capabilities.includes(capability) ?? false;
   }

@@ -65,6 +65,11 @@ export class Job extends Sending {
     super();
   }
 
+  /** Where people are; empty where they were not looked for. */
+  get bodies(): Area[] {
+    return this.result?.bodies?.map((body) => body.box) ?? [];
+  }
+
   get kept(): Entry[] {
     return this.entries.filter((entry) => !entry.excluded);
   }
@@ -115,7 +120,7 @@ export class Workspace {
 
   /** A box drawn by hand: the server looks closely there, and the box stays anyway. */
   async addByHand(job: Job, box: Area): Promise<Entry> {
-    const options = { ...this.#options('examine'), crops: true };
+    const options = { ...this.#options('examine'), crops: true, bodies: false };
     const sent = { boxes: [box] };
     const result = await this.#client.post<Result>(
       '/v1/examine',

@@ -1,0 +1,220 @@
+"""`facecctv watch`."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facecctv import build
+from facecctv.cli import options, people, watching
+from facecctv.cli.footage import MaxLatency
+from facecctv.cli.looking_for import Asking, LookingFor
+from facecctv.cli.watch_events import Keeping, Teller
+from facecctv.cli.watch_work import Ended, Item, Work, Worker
+from facecctv.cli.webhook import Webhook
+from facecctv.errors import InputError, SettingError
+from facecctv.footage.attention import AttentionOptions
+from facecctv.footage.camera import Camera, CameraOptions, Notice
+from facecctv.footage.examine import ExamineOptions
+from facecctv.footage.track import TrackOptions
+from facecctv.identity.calibrate import RATE, calibration_of
+from facecctv.identity.matching import LIMIT
+from facecctv.image import shown
+from facecctv.settings import Settings
+from facecctv.vision.recognise import Recogniser
+
+if TYPE_CHECKING:
+    from facecctv.identity.watchlist import Watchlist
+
+TOKEN = "FACECCTV_WEBHOOK_TOKEN"  # noqa: S105 - the variable's name
+_EVENTS = 256
+"""That wait to be told; the cameras' work waits for room."""
+_TICK = 0.2
+
+
+def watch(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="rtsp(s):// and http(s):// addresses, /dev/videoN, folders that pictures come to.",
+            show_default=False,
+        ),
+    ] = None,
+    sources_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--sources",
+            help="A file with an address in each line, so that no password is on the command line.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Keep events and best sights in this folder.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End after so long.", show_default=False)
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Of each camera at most.", show_default=False)
+    ] = None,
+    watchlist: Annotated[
+        Path | None,
+        typer.Option("--watchlist", help="Search everybody in this list.", show_default=False),
+    ] = None,
+    key_file: people.KeyFile = None,
+    rate: people.Rate = RATE,
+    limit: Annotated[int, typer.Option(min=1, help="Candidates named at most.")] = LIMIT,
+    calibration: people.CalibrationFile = None,
+    by: people.By = None,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Post each event as JSON there.", show_default=False),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without a picture: the camera is lost.")
+    ] = 10.0,
+    give_up: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds of being lost: for good.", show_default="never"),
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(help="Certificates to check cameras by (https, rtsps).", show_default=False),
+    ] = None,
+    threshold: options.Threshold = None,
+    min_face: options.MinFace = 0.0,
+    max_latency: MaxLatency = 0.2,
+    model: options.Model = build.FACE_DETECTOR,
+    embedder: people.Embedder = build.FACE_EMBEDDER,
+    debug: options.Debug = False,
+) -> int:
+    """Watch cameras: say who appears and leaves, and who of a watch-list it may be.
+
+    Goes on until interrupted (Ctrl-C), --seconds or --frames. Lost cameras are connected to again.
+    Nothing is kept without -o. The exit status is 1 where a camera was given up.
+    """
+    people.check_rate(rate)
+    addresses = [*(sources or []), *_listed(sources_file)]
+    if not addresses:
+        raise typer.BadParameter("name a camera")
+    settings = options.environment()
+    how = options.look(threshold, min_face, "auto", "auto")
+    detect, sure = build.watching_detector(settings, how, model)
+    examining = ExamineOptions(AttentionOptions(max_latency), TrackOptions(high=sure), sights=1)
+    items: queue.Queue[Item] = queue.Queue(_EVENTS)
+    looking = CameraOptions(timeout, give_up=give_up, ca_file=str(ca_file) if ca_file else None)
+    cameras = [Camera(one, looking, notice=items.put) for one in dict.fromkeys(addresses)]
+    with ExitStack() as stack:
+        asking = None
+        if watchlist is not None:
+            opened, recogniser = _opened(stack, settings, watchlist, key_file, embedder)
+            scale = (
+                calibration_of(recogniser.card)
+                if calibration is None
+                else people.calibration_in(calibration, recogniser.name)
+            )
+            asked = Asking(scale, rate, limit, people.who(by), reason)
+            asking = LookingFor(watchlist, opened, recogniser, asked)
+        hook = _hook(settings, webhook)
+        teller = Teller(as_json, Keeping.begun(out), asking, hook)
+        stack.callback(teller.close)
+        stack.enter_context(watching.ended_by_signals())
+        work = Work(detect, examining, frames, items)
+        return _run([Worker(camera, work) for camera in cameras], items, teller, seconds, debug)
+
+
+def _run(
+    workers: list[Worker],
+    items: queue.Queue[Item],
+    teller: Teller,
+    seconds: float | None,
+    debug: bool,
+) -> int:
+    """Until all cameras have ended; the exit status."""
+    end = None if seconds is None else time.monotonic() + seconds
+    running, failed = len(workers), False
+    with _closing(workers):
+        while running:
+            try:
+                item = _next(items, end, workers)
+            except KeyboardInterrupt:
+                # Passages that go on end in good order; a second one ends at once.
+                _close(workers)
+                continue
+            if isinstance(item, Ended):
+                running -= 1
+                failed |= teller.ended(item, debug)
+            elif isinstance(item, Notice):
+                teller.notice(item)
+            elif item is not None:
+                camera, event = item
+                teller.event(camera, event)
+    return int(failed)
+
+
+def _next(items: queue.Queue[Item], end: float | None, workers: list[Worker]) -> Item | None:
+    if end is not None and time.monotonic() >= end:
+        _close(workers)
+    try:
+        return items.get(timeout=_TICK)
+    except queue.Empty:
+        return None
+
+
+def _close(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.close()
+
+
+@contextmanager
+def _closing(workers: list[Worker]) -> Iterator[None]:
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        _close(workers)
+
+
+def _listed(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise InputError(f"{shown(path)}: cannot be read: {reason}") from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _opened(
+    stack: ExitStack, settings: Settings, path: Path, key_file: Path | None, embedder: str
+) -> tuple[Watchlist, Recogniser]:
+    """The list, open until the stack ends, and the recogniser of its templates."""
+    from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
+
+    recogniser = build.recogniser(settings, embedder, mirror=True)
+    name = recogniser.name
+    opened = stack.enter_context(Watchlist(path, people.secret(key_file)))
+    opened.check_embedder(name)
+    return opened, recogniser
+
+
+def _hook(settings: Settings, address: str | None) -> Webhook | None:
+    if address is None:
+        return None
+    if settings.offline:
+        raise SettingError("FACECCTV_OFFLINE is set: --webhook would need the network")
+    return Webhook(address, os.environ.get(TOKEN, ""))
