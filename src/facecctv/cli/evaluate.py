@@ -12,6 +12,7 @@ import typer
 
 from facecctv import build
 from facecctv.cli import (
+    evaluate_attributes,
     evaluate_embedder,
     evaluate_pairs,
     evaluate_pictures,
@@ -62,6 +63,7 @@ app.command()(evaluate_taught.taught)
 app.command()(evaluate_taught.pair)
 app.command()(evaluate_pairs.recogniser)
 app.command()(evaluate_embedder.embedder)
+app.command()(evaluate_attributes.attributes)
 app.command()(evaluate_pictures.enhancer)
 app.command()(evaluate_pictures.colouriser)
 

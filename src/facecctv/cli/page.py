@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from facecctv import __version__
 from facecctv.cli.improve import ESTIMATED
 from facecctv.cli.outputs import RESULT, result_in
-from facecctv.cli.pictures import DECISIONS, UNUSABLE
+from facecctv.cli.pictures import DECISIONS, UNUSABLE, attribute_words
 from facecctv.schema import Body, Face, Result
 from facecctv.vision.drift import drift_words
 
@@ -143,7 +143,14 @@ def _card(at: str, number: int, face: Face) -> str:
     return f"""<li><div class="views">{"".join(_views(at, number, face))}</div>
 <div><p><span class="grade {mark}">{number} · {grade.capitalize()}</span></p>
 <p class="dim">{height} · score {face.box.probability:.2f}</p>
-<p class="dim">{verdict}</p>{_searched(face)}{_drift(face)}</div></li>"""
+<p class="dim">{verdict}</p>{_estimated(face)}{_searched(face)}{_drift(face)}</div></li>"""
+
+
+def _estimated(face: Face) -> str:
+    """Age and gender, where they were asked for."""
+    if face.age is None and face.gender is None and face.attributes is None:
+        return ""
+    return f"\n<p>Estimated: {escape(attribute_words(face))}</p>"
 
 
 def _searched(face: Face) -> str:

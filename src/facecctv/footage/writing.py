@@ -39,11 +39,11 @@ _ENCODERS = {
 """In order of preference, with how they are told to keep what is seen."""
 
 
-def fits(codec: str | None, suffix: str) -> bool:
-    """Whether a kind of file can hold sound of this codec (FFmpeg's name); None is no sound."""
+def mp4_holds(codec: str | None) -> bool:
+    """Whether an MP4 file can hold sound of this codec (FFmpeg's name); None is no sound."""
     if codec is None:
         return True
-    with av.open(Sink(), "w", format=_FORMATS[suffix]) as container:
+    with av.open(Sink(), "w", format=_FORMATS[".mp4"]) as container:
         return codec in container.supported_codecs
 
 
