@@ -126,7 +126,7 @@ class Flickering(Enhancer):
 
     def __call__(self, image, luminance_only=None):
         self.greys.append(luminance_only)
-        self._count += 1
+        self._count += 1  # the first one is of the best sight, or of the fused face
         large = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
         return (large * (self._darker if self._count % 2 else 1)).astype(np.uint8)
 
@@ -134,7 +134,11 @@ class Flickering(Enhancer):
 @pytest.mark.parametrize(("darker", "steady"), [(1.0, True), (0.7, False)])
 def test_a_flicker_is_measured(darker, steady):
     enhancer = Flickering(darker)
-    shown = portray(somebody(), scale=None, enhance=FaceEnhancer(enhancer, ORIGIN, None))
+    stage = FaceEnhancer(enhancer, ORIGIN, None)
+    assert portray(somebody(), scale=None, enhance=stage).sights == ()
+    enhancer = Flickering(darker)
+    stage = FaceEnhancer(enhancer, ORIGIN, None)
+    shown = portray(somebody(), scale=None, enhance=stage, each=True)
     assert len(shown.sights) == len(shown.best) == 3
     assert shown.steadiness.pairs == 2
     assert set(enhancer.greys) == {False}

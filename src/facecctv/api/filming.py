@@ -15,6 +15,7 @@ from facecctv.api.problems import Problem
 from facecctv.errors import ModelNotFound, SettingError, VideoError
 from facecctv.footage.attention import AttentionOptions
 from facecctv.footage.covering import ROUNDS, Covering, Path
+from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
 from facecctv.footage.joining import NOT_JOINED, Joiner, groups
 from facecctv.footage.memory import Sink
@@ -75,7 +76,7 @@ class _Watched:
         """Time of the last frame, seconds."""
         self.frames = 0
 
-    def __call__(self, frame: Frame) -> None:
+    def __call__(self, frame: Frame | Still) -> None:
         self._job.check()
         self.last, self.frames = float(frame.time), frame.index + 1
         if self.last > self._longest or self.frames > self._longest * _MOST_RATE:

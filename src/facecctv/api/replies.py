@@ -115,7 +115,7 @@ def face_picture(
 
 def annotated(image: Image, faces: Sequence[Face], bodies: Sequence[Body] = ()) -> Image:
     """A copy with each face outlined, the corners of each body marked, and scores beside them."""
-    marked = [*bodies, *faces]
+    marked: list[Face | Body] = [*bodies, *faces]
     return outline(image, marked, [f"{one.score:.2f}" for one in marked])
 
 

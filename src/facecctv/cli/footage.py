@@ -202,7 +202,12 @@ class _Job:
         name = self._names.give(source, lambda name: self._is_taken(name, sha256))
         portraits = (
             portray(
-                person, journal.with_crops, work.scale, work.stages.enhance, work.stages.colourise
+                person,
+                journal.with_crops,
+                work.scale,
+                work.stages.enhance,
+                work.stages.colourise,
+                each=True,
             )
             for person in people
         )

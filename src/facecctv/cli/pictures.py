@@ -12,7 +12,7 @@ from facecctv.cli.outputs import provenance
 from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
 from facecctv.geometry import cut_out
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Attributes, Body, Decision, Image, Portrait, Quality
+from facecctv.types import Attributes, Body, Decision, Face, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -91,7 +91,7 @@ def annotated(image: Image, portraits: Sequence[Portrait], bodies: Sequence[Body
         word = f"{portrait.face.score:.2f}" if quality is None else grade(quality)
         labels.append(f"{number}  {word}")
         colours.append(GREEN if quality is None else GRADE_COLOURS.get(word, GREY))
-    marked = [*bodies, *(portrait.face for portrait in portraits)]
+    marked: list[Face | Body] = [*bodies, *(portrait.face for portrait in portraits)]
     return outline(image, marked, labels, colours)
 
 

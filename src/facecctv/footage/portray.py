@@ -1,7 +1,7 @@
 """What is shown of a person: the best sights, one face fused of many, that enhanced, and colours.
 
-The best sights are enhanced too, one by one, and coloured from one estimate: how steady they are
-from sight to sight is measured.
+The best sights may be enhanced too, one by one, and coloured from one estimate: how steady they
+are from sight to sight is measured then.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Shown:
     enhanced: Enhanced | None = None
     """Of the fused face where there is one, else of the best crop; its scale is of both."""
     sights: tuple[Image, ...] = ()
-    """The best sights enhanced, in their order; empty where nothing is enhanced."""
+    """The best sights enhanced, in their order, where that was asked for."""
     steadiness: Consistency | None = None
     """Of these."""
     coloured: tuple[Coloured, ...] = ()
@@ -51,10 +51,13 @@ def portray(
     scale: int | None = 2,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    *,
+    each: bool = False,
 ) -> Shown:
     """What is shown of a person; scale None: nothing is fused.
 
-    `with_crops` gives sights their crops, such as `Journal.with_crops`.
+    `with_crops` gives sights their crops, such as `Journal.with_crops`. With `each` the best sights
+    are enhanced one by one too, which tells how steady that is.
     """
     best = with_crops(person.best[:SHOWN])
     crops = [sighting.crop for sighting in best if sighting.crop is not None]
@@ -69,7 +72,7 @@ def portray(
         # Whether a picture is grey is decided once: a face may not flicker between the two ways.
         grey = enhance.enhancer.luminance_only(crops[0].image)
         enhanced = _enhanced(crops[0], fused, enhance, grey)
-        sights = tuple(enhance.enhancer(crop.image, grey) for crop in crops)
+        sights = tuple(enhance.enhancer(crop.image, grey) for crop in crops if each)
     coloured = () if colourise is None else _coloured(crops, colourise)
     steady = _steadiness(best, crops, sights)
     colours = _steadiness(best, crops, [one.image for one in coloured])

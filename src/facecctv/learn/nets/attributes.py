@@ -23,7 +23,7 @@ class AttributesNet:
     """Width inside the bottleneck that takes that block's place (He et al. 2016)."""
     squeeze: int = 48
     hidden: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.1
     ages: int = 101
     """Years told apart, from 0."""
 

@@ -74,7 +74,7 @@ class Recipe:
     sight: Sight = field(default_factory=lambda: Sight(clean=0.4, least=12.0, strength=0.7))
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            steps=3_000,
+            steps=5_600,
             learning_rate=1e-3,
             warm_up=150,
             weight_decay=0.05,
@@ -90,7 +90,7 @@ class Recipe:
     """Years over which the ends of an age bin are blurred."""
     cumulative: float = 0.1
     """Weight of the squared distance of the cumulative distributions, in years."""
-    gender: float = 1.0
+    gender: float = 2.0
     """Weight of the gender's cross-entropy."""
     smoothing: float = 0.05
     """Share of gender labels taken to be wrong."""
