@@ -1,5 +1,6 @@
 """Videos that lie in memory instead of files."""
 
+import contextlib
 import errno
 import io
 from fractions import Fraction
@@ -101,6 +102,19 @@ def test_bytes_lead_to_no_other_file(tmp_path, data):
     ):
         with pytest.raises(VideoError):
             Video(text.encode())
+
+
+def test_a_header_that_is_cut_off_or_changed_is_an_error_or_a_video(data):
+    rng = np.random.default_rng(0)
+    header = data.find(b"moov")
+    for _ in range(60):
+        broken = bytearray(data)
+        for at in rng.integers(header, len(data), rng.integers(0, 12)):
+            broken[at] = rng.integers(256)
+        end = rng.integers(header, len(data))
+        with contextlib.suppress(VideoError):
+            video = Video(broken[:end] if rng.random() < 0.5 else broken)
+            assert all(frame.image.size for frame in video.frames())
 
 
 def test_frames_larger_than_allowed_are_refused_before_they_are_decoded(data):

@@ -209,7 +209,8 @@ class _Sound:
             self._container = opened(source)
         except av.error.FFmpegError as error:
             raise VideoError("its sound cannot be read") from error
-        self._source = next(iter(self._container.streams.audio), None)
+        known = [one for one in self._container.streams.audio if one.codec_context is not None]
+        self._source = known[0] if known else None
         self._start, self._early = start, early
         self._stream: AudioStream | None = None
         self._packets: Iterator[Packet[AudioStream]] = iter(())
