@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "watch": (
         "facecctv.cli.watch:watch",
-        "Watch cameras: say who appears and leaves, and who it may be.",
+        "Watch cameras: say who appears and leaves, and who of a watch-list it may be.",
     ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
     "embed": (
