@@ -23,7 +23,7 @@ COMMANDS = {
         "facecctv.cli.examine:examine",
         "Find the faces in pictures, cut them out, and say what each is good enough for.",
     ),
-    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures, and people if asked."),
     "enhance": (
         "facecctv.cli.enhance:enhance",
         "Enlarge pictures, take blur and noise away, or put them through steps of your own.",
