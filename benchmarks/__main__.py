@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks import machine, table
 
 ROOT = Path(__file__).parent.parent
+ESTIMATOR = ROOT / "src/facecctv/models/shipped/face-attributes.onnx"
 GALLERIES = (10_000, 100_000, 1_000_000)
 """Templates."""
 LONGEST = 260.0
@@ -36,6 +37,7 @@ STAGES = (
     ("colourise", "1080p"),
     ("embed", "160x120"),
     ("bodies", "VGA"),
+    ("attributes", "160x120"),
 )
 """Stages by name, and the picture each is measured on."""
 
@@ -132,6 +134,7 @@ def measure(repeat: int, threads: int) -> dict[str, Any]:
                 watch, threads, "stage", name, picture, threads, 10 * repeat, 3
             )
             for name, picture in STAGES
+            if name != "attributes" or ESTIMATOR.exists()
         }
         result["search"] = {
             f"{templates:,}": probe(watch, threads, "search", templates, 20 * repeat, 3)

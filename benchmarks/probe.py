@@ -125,6 +125,12 @@ def stage(name: str, picture: str, threads: int, repeat: int, seconds: float) ->
 
         def work() -> object:
             return recogniser.embed(faces)
+    elif name == "attributes":
+        estimator = build.estimator(settings)
+        faces = [image[:112, :112]] * 8
+
+        def work() -> object:
+            return estimator.estimate(faces, [112.0] * 8)
     elif name == "colourise":
         colouriser = build.colouriser(settings)
 

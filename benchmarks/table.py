@@ -54,6 +54,8 @@ def _stage(name: str, picture: str) -> str:
         return "Embedding 8 faces in one batch"
     if name == "bodies":
         return f"Bodies in a {picture} picture in memory"
+    if name == "attributes":
+        return "Age and gender of 8 faces in one batch"
     if name == "colourise":
         return f"Colours for a {picture} picture"
     return f"Enhancing a {picture} picture x{name.removeprefix('x')}"

@@ -110,7 +110,7 @@ def test_building_by_name(models, shared, monkeypatch):
         return pipeline.image(image)[0]
 
     without = learn()
-    assert without.enhanced.drift == Drift("unknown")
+    assert without.enhanced.drift == Drift("unknown", reason="no recogniser is installed")
     assert without.enhanced.origin.model == "enhancer-x2"
     assert without.coloured.origin.step == "generative"
     (models / "face-embedder.onnx").write_bytes(mean_embedder(least=8))

@@ -92,6 +92,18 @@ def test_the_whole_form_survives_a_round_trip_in_its_order():
     assert schema.Result.model_validate_json(parsed.to_json()) == parsed
 
 
+def test_estimates_have_the_fixed_form_and_none_says_why():
+    estimated = types.Attributes(types.Age(25, 38, 31.04, 0.8), types.Gender("female", 0.91))
+    face = json.loads(result([types.Portrait(FACE, attributes=estimated)]).to_json())["faces"][0]
+    assert {key: face[key] for key in ("age", "gender")} == {
+        key: WHOLE["faces"][0][key] for key in ("age", "gender")
+    }
+    silent = types.Attributes(verdict="insufficient_quality")
+    face = json.loads(result([types.Portrait(FACE, attributes=silent)]).to_json())["faces"][0]
+    assert set(face) == {"box", "landmarks", "attributes"}
+    assert face["attributes"] == "insufficient_quality"
+
+
 def test_a_body_is_a_box():
     body = types.Body([0, 0, 5, 10], 0.5)
     assert json.loads(result(bodies=[body]).to_json())["bodies"] == [

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         body_finder,
         colouriser,
         enhancer,
+        estimator,
         examine,
         face_colouriser,
         face_enhancer,
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from facecctv.pipeline import Pipeline
     from facecctv.settings import Settings
     from facecctv.types import (
+        Age,
+        Attributes,
         Body,
         Coloured,
         Crop,
         Drift,
         Enhanced,
         Face,
+        Gender,
         Image,
         Portrait,
         Pose,
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Age",
+    "Attributes",
     "Body",
     "Coloured",
     "ColouriseOptions",
@@ -53,6 +59,7 @@ __all__ = [
     "Enhanced",
     "Face",
     "FaceCCTVError",
+    "Gender",
     "Image",
     "Picture",
     "Pipeline",
@@ -65,6 +72,7 @@ __all__ = [
     "body_finder",
     "colouriser",
     "enhancer",
+    "estimator",
     "examine",
     "face_colouriser",
     "face_enhancer",
@@ -85,6 +93,7 @@ _HOMES = {
     "body_finder": "facecctv.build",
     "colouriser": "facecctv.build",
     "enhancer": "facecctv.build",
+    "estimator": "facecctv.build",
     "examine": "facecctv.build",
     "face_colouriser": "facecctv.build",
     "face_enhancer": "facecctv.build",
@@ -94,8 +103,8 @@ _HOMES = {
     "read": "facecctv.image",
 } | dict.fromkeys(
     (
-        *("Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
-        *("Image", "Portrait", "Pose", "Quality", "Use"),
+        *("Age", "Attributes", "Body", "Coloured", "Crop", "Drift", "Enhanced", "Face"),
+        *("Gender", "Image", "Portrait", "Pose", "Quality", "Use"),
     ),
     "facecctv.types",
 )

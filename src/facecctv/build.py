@@ -21,6 +21,7 @@ from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
 from facecctv.types import Image, Origin, Portrait
 from facecctv.vision import single
+from facecctv.vision.attributes import AttributeEstimator
 from facecctv.vision.bodies import TASK as BODIES
 from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, Colouriser, FaceColouriser, is_grey
@@ -32,6 +33,7 @@ from facecctv.vision.recognise import Recogniser
 
 FACE_DETECTOR = "face-detector"
 FACE_EMBEDDER = "face-embedder"
+FACE_ATTRIBUTES = "face-attributes"
 BODY_DETECTOR = "body-detector"
 COLOURISER = "colouriser"
 ENHANCERS = {2: "enhancer-x2", 4: "enhancer-x4"}
@@ -148,18 +150,6 @@ def body_finder(settings: Settings = _DEFAULTS, options: DetectOptions | None = 
     return workshop(settings).bodies(options)
 
 
-def body_detector(
-    settings: Settings, options: DetectOptions | None = None, model: str = BODY_DETECTOR
-) -> Detector:
-    """The body detector, or one of the user's own by path.
-
-    Raises ModelError and its kin where it cannot be used.
-    """
-    detect = Detector(session(settings, model), options)
-    _ = detect.card.of_task(BODIES)
-    return detect
-
-
 def tool(settings: Settings, step: Modelled) -> Tool:
     """What performs a step of a chain that needs a model.
 
@@ -185,6 +175,11 @@ def recogniser(
     With `mirror` faces are looked at with their mirror images: calibrations are fitted so.
     """
     return Recogniser(session(settings, model), mirror=mirror)
+
+
+def estimator(settings: Settings, model: str = FACE_ATTRIBUTES) -> AttributeEstimator:
+    """What estimates age and gender, or one of the user's own by path; read when first used."""
+    return AttributeEstimator(session(settings, model))
 
 
 def detector(
@@ -224,6 +219,7 @@ def examination(
     detect: Detector | single.SingleFaceDetector,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
     find_bodies: BodyFinder | None = None,
 ) -> Pipeline:
     """The main job with stages that are there already."""
@@ -232,6 +228,7 @@ def examination(
         assess=assess,
         enhance=enhance,
         colourise=colourise,
+        attributes=attributes,
         bodies=find_bodies,
     )
 
@@ -243,17 +240,19 @@ def load_pipeline(
     model: str = FACE_DETECTOR,
     enhance: FaceEnhancer | None = None,
     colourise: FaceColouriser | None = None,
+    attributes: AttributeEstimator | None = None,
     find_bodies: BodyFinder | None = None,
 ) -> Pipeline:
     """The main job for library users: ready for any number of pictures, from several threads.
 
     The environment is not read; hand in Settings for a folder of models of your own, a number of
     threads or a provider. The model is loaded with the first picture, which raises ModelError
-    where it cannot be used. `enhance`, `colourise` and `find_bodies` are stages that
-    `face_enhancer`, `face_colouriser` and `body_finder` make; without them nothing is enhanced or
-    coloured, and no bodies are found.
+    where it cannot be used. `enhance`, `colourise`, `attributes` and `find_bodies` are stages that
+    `face_enhancer`, `face_colouriser`, `estimator` and `body_finder` make; without them nothing is
+    enhanced or coloured, no age or gender estimated, and no bodies are found.
     """
-    return examination(detector(settings, options, model), enhance, colourise, find_bodies)
+    detect = detector(settings, options, model)
+    return examination(detect, enhance, colourise, attributes, find_bodies)
 
 
 def examine(
@@ -280,8 +279,7 @@ class Workshop:
 
     detector: Model
     others: Mapping[str, Model] = field(default_factory=dict)
-    """By name: the enhancers, the colouriser, the recogniser and the body detector, installed or
-    not."""
+    """By name: enhancers, colouriser, recogniser, estimator and body detector, installed or not."""
 
     def during(self, check: Callable[[], None]) -> Workshop:
         """One over the same models that calls `check` before each run of a network.
@@ -361,6 +359,12 @@ class Workshop:
         _ = model.card
         return Recogniser(model, mirror=True)
 
+    def estimator(self) -> AttributeEstimator:
+        """As the function; ModelNotFound where there is none."""
+        model = self._other(FACE_ATTRIBUTES)
+        _ = model.card
+        return AttributeEstimator(model)
+
     def meter(self) -> DriftMeter | None:
         """What measures identity drift; None where the recogniser for it is not installed."""
         embedder = self.others.get(FACE_EMBEDDER)
@@ -390,5 +394,5 @@ class Workshop:
 
 def workshop(settings: Settings, model: str = FACE_DETECTOR) -> Workshop:
     """One that loads each model when it is first needed."""
-    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER, BODY_DETECTOR)
+    names = (*ENHANCERS.values(), COLOURISER, FACE_EMBEDDER, FACE_ATTRIBUTES, BODY_DETECTOR)
     return Workshop(session(settings, model), {name: session(settings, name) for name in names})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from facecctv.geometry import crop
 from facecctv.types import (
+    Attributes,
     Body,
     Coloured,
     Crop,
@@ -26,6 +27,8 @@ Assess = Callable[[Image, Face], Quality]
 Enhance = Callable[[Image, Sequence[Crop]], Sequence[Enhanced | None]]
 Embed = Callable[[Image, Sequence[Face]], Floats]
 """(N, D) float32 of unit length, a row for each face."""
+Estimate = Callable[[Image, Sequence[Face]], Sequence[Attributes]]
+"""Age and gender, of each face."""
 Identify = Callable[[Portrait], tuple[tuple[Match, ...], Decision]]
 """Sees a portrait with its embedding and quality."""
 Colourise = Callable[[Image, Sequence[Portrait]], Sequence[Coloured | None]]
@@ -49,6 +52,8 @@ class Pipeline:
     embed: Embed | None = None
     identify: Identify | None = None
     """Needs `embed`."""
+    attributes: Estimate | None = None
+    """Nothing else sees what it says."""
     bodies: FindBodies | None = None
     """People, faces visible or not. No part of a portrait: call it with the picture and the faces
     of its portraits."""
@@ -70,13 +75,22 @@ class Pipeline:
             )
             for part, better in zip(crops, enhanced, strict=True)
         ]
-        portraits = self._recognised(image, portraits)
+        portraits = self._estimated(image, self._recognised(image, portraits))
         if self.colourise is None:
             return portraits
         coloured = self.colourise(image, portraits)
         return [
             replace(portrait, coloured=found)
             for portrait, found in zip(portraits, coloured, strict=True)
+        ]
+
+    def _estimated(self, image: Image, portraits: list[Portrait]) -> list[Portrait]:
+        if self.attributes is None or not portraits:
+            return portraits
+        found = self.attributes(image, [portrait.face for portrait in portraits])
+        return [
+            replace(portrait, attributes=attributes)
+            for portrait, attributes in zip(portraits, found, strict=True)
         ]
 
     def _recognised(self, image: Image, portraits: list[Portrait]) -> list[Portrait]:

@@ -30,6 +30,9 @@ StepClass = Literal["geometric", "photometric", "multi_frame", "learned", "gener
 
 DriftVerdict = Literal["kept", "drifted", "unknown"]
 
+GenderValue = Literal["male", "female", "undetermined"]
+AttributesVerdict = Literal["estimated", "insufficient_quality"]
+
 
 def check_image(image: Image) -> Image:
     """Returns the image; raises ValueError unless it is (H, W, 3) uint8 with at least one pixel."""
@@ -202,6 +205,54 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Age:
+    """Years as they appear in the picture, not as they are on a passport."""
+
+    low: int
+    """Whole years; the first of the interval."""
+    high: int
+    """The last of the interval, itself within it."""
+    estimate: float
+    """In the interval; as many years speak for more as for less."""
+    probability: float
+    """How often such an interval holds the true age, 0..1."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.estimate <= self.high:
+            raise ValueError(f"0 <= low <= estimate <= high, not {self}")
+        _check_fraction("probability", self.probability)
+
+
+@dataclass(frozen=True)
+class Gender:
+    """As it appears in the picture; who somebody is only they can say."""
+
+    value: GenderValue
+    """`undetermined` where the picture does not say."""
+    probability: float
+    """That the value is right, 0.5..1; of `undetermined`, that the likelier one would be."""
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.probability <= 1.0:
+            raise ValueError(f"probability must be in 0.5..1, not {self.probability}")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a face looks like to a network that has seen many labelled ones: an estimate."""
+
+    age: Age | None = None
+    gender: Gender | None = None
+    verdict: AttributesVerdict = "estimated"
+    """`insufficient_quality`: the pixels say no more than is known of people at large."""
+
+    def __post_init__(self) -> None:
+        known = self.age is not None or self.gender is not None
+        if known != (self.verdict == "estimated"):
+            raise ValueError("attributes are estimated if and only if there are any")
+
+
+@dataclass(frozen=True)
 class Origin:
     """The model that pixels come from."""
 
@@ -291,6 +342,8 @@ class Portrait:
     """Who it may be, most similar first."""
     decision: Decision | None = None
     """What the search for this face comes to."""
+    attributes: Attributes | None = None
+    """Of the original pixels; never a reason to find or to leave out a candidate."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from facecctv import build
 from facecctv.api.app import create_app
 from facecctv.api.desk import ServerSettings
 from facecctv.api.server import config
+from facecctv.errors import ModelNotFound
 from facecctv.image import encode, resize
 from facecctv.pipeline import Pipeline
 from facecctv.settings import Settings
@@ -31,6 +32,12 @@ class Stages:
 
     def pipeline(self, options=None, margin=0.35):
         return Pipeline(detect=self.detect, assess=self.assess, margin=margin)
+
+    def estimator(self):
+        raise ModelNotFound("there is none")
+
+    def during(self, check):
+        return self
 
     def cards(self):
         return []

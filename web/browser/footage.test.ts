@@ -73,7 +73,7 @@ test.each([
     const bar = page.getByTestId('timeline').getByRole('button').nth(1);
     await bar.focus();
     await page.keyboard.press('Enter');
-    await expect.poll(() => timeOf(page)).toBeGreaterThan(0.5);
+    await expect.poll(() => timeOf(page), SLOW).toBeGreaterThan(0.5);
 
     // Joined by hand and parted again.
     for (const number of [1, 2]) await page.getByLabel(`Select: Person ${number}`).check();
@@ -120,6 +120,7 @@ test.each([
           (await (await fetch(`${visit.server}/metrics`)).text()).match(
             /^facecctv_jobs (\d+)/m,
           )?.[1],
+        SLOW,
       )
       .toBe('0');
     await visit.close();

@@ -7,6 +7,7 @@ here, and only here: their clients look for its code.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ from facecctv.api import documents
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.options import Looking
 from facecctv.api.problems import Problem
+from facecctv.errors import ModelNotFound
 from facecctv.pipeline import Pipeline
-from facecctv.types import Face
+from facecctv.types import Attributes, Face
 
 NO_FACE: dict[str, Any] = {"code": 28, "message": "No face is found in the given image"}
 
@@ -29,6 +31,8 @@ class Asked:
 
     looking: Looking
     landmarks: bool
+    age: bool
+    gender: bool
     status: bool
     predictions: int
 
@@ -39,7 +43,7 @@ def _asked(
         float | None, Query(ge=0, le=1, description="Else the model's own.")
     ] = None,
     face_plugins: Annotated[
-        str, Query(max_length=200, description="`landmarks`; names not installed add nothing.")
+        str, Query(max_length=200, description="`age`, `gender`, `landmarks`; others add nothing.")
     ] = "",
     status: Annotated[bool, Query(description="Add versions and times.")] = False,
     prediction_count: Annotated[
@@ -55,7 +59,14 @@ def _asked(
         limit=limit or None,
     )
     plugins = {name.strip() for name in face_plugins.split(",")}
-    return Asked(looking, "landmarks" in plugins, status, prediction_count)
+    return Asked(
+        looking,
+        landmarks="landmarks" in plugins,
+        age="age" in plugins,
+        gender="gender" in plugins,
+        status=status,
+        predictions=prediction_count,
+    )
 
 
 AskedQuery = Annotated[Asked, Depends(_asked)]
@@ -89,7 +100,7 @@ def routes(desk: Desk) -> APIRouter:
         def work(seen: Seen) -> Response:
             began = time.perf_counter()
             faces = found(desk, seen, looking, pipeline)
-            result = [described(face, asked) for face in faces]
+            result = all_described(desk, seen, faces, asked)
             return reply(desk, {"result": result}, result, asked, began)
 
         return await desk.answer(request, work)
@@ -119,8 +130,27 @@ def reply(
     return JSONResponse(body)
 
 
-def described(face: Face, asked: Asked) -> dict[str, Any]:
-    """One face in their words."""
+def all_described(
+    desk: Desk, seen: Seen, faces: Sequence[Face], asked: Asked
+) -> list[dict[str, Any]]:
+    """The faces of a picture in their words, with what plugins add where they are installed."""
+    estimates: Sequence[Attributes | None] = [None] * len(faces)
+    if asked.age or asked.gender:
+        try:
+            estimator = desk.workshop.during(seen.leave.check).estimator()
+        except ModelNotFound:
+            # As on their servers, a plugin that is not there adds nothing.
+            pass
+        else:
+            estimates = estimator(seen.picture.image, faces)
+    return [
+        described(face, asked, attributes)
+        for face, attributes in zip(faces, estimates, strict=True)
+    ]
+
+
+def described(face: Face, asked: Asked, attributes: Attributes | None) -> dict[str, Any]:
+    """One face in their words; where nothing can be said of age and gender, both are absent."""
     x_min, y_min, x_max, y_max = (round(float(value)) for value in face.box)
     words: dict[str, Any] = {
         "box": {
@@ -133,6 +163,12 @@ def described(face: Face, asked: Asked) -> dict[str, Any]:
     }
     if asked.landmarks:
         words["landmarks"] = [[round(float(x)), round(float(y))] for x, y in face.landmarks]
+    if attributes is not None and attributes.age is not None and asked.age:
+        age = attributes.age
+        words["age"] = {"low": age.low, "high": age.high, "probability": age.probability}
+    if attributes is not None and attributes.gender is not None and asked.gender:
+        gender = attributes.gender
+        words["gender"] = {"value": gender.value, "probability": round(gender.probability, 5)}
     return words
 
 
@@ -158,6 +194,20 @@ _SCHEMA: dict[str, Any] = {
                         },
                     },
                     "landmarks": {"type": "array", "items": {"type": "array", "items": _WHOLE}},
+                    "age": {
+                        "type": "object",
+                        "properties": {
+                            "probability": {"type": "number"},
+                            **dict.fromkeys(("low", "high"), _WHOLE),
+                        },
+                    },
+                    "gender": {
+                        "type": "object",
+                        "properties": {
+                            "probability": {"type": "number"},
+                            "value": {"enum": ["male", "female", "undetermined"]},
+                        },
+                    },
                 },
             },
         }

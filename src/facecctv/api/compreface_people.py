@@ -17,7 +17,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import JSONResponse
 
 from facecctv.api import documents, recognising
-from facecctv.api.compreface import AskedQuery, described, found, reply
+from facecctv.api.compreface import AskedQuery, all_described, found, reply
 from facecctv.api.desk import Desk, Seen
 from facecctv.api.problems import Problem, documented
 from facecctv.api.recognising import Recognition
@@ -66,19 +66,21 @@ def _add_verification(router: APIRouter, desk: Desk) -> None:
             faces = [found(desk, one, looking, pipeline) for one in seen]
             (source,) = recognition.portraits(pipeline, seen[0], faces[0][:1])
             matches = []
-            for target in recognition.portraits(pipeline, seen[1], faces[1]):
+            targets = recognition.portraits(pipeline, seen[1], faces[1])
+            told = all_described(desk, seen[1], faces[1], asked)
+            for target, words in zip(targets, told, strict=True):
                 _, verdict = compare(scale, source, target)
                 (judged,) = verdict.judgements
                 known = verdict.decision != "insufficient_quality"
                 matches.append(
-                    described(target.face, asked)
+                    words
                     | {
                         "similarity": _similarity(judged.false_match_rate) if known else 0.0,
                         "false_match_rate": judged.false_match_rate,
                         "decision": verdict.decision,
                     }
                 )
-            first = described(source.face, asked)
+            (first,) = all_described(desk, seen[0], faces[0][:1], asked)
             matches.sort(key=lambda one: -float(one["similarity"]))
             result = {"source_image_face": first, "face_matches": matches}
             return reply(desk, {"result": [result]}, [first, *matches], asked, began)
@@ -105,14 +107,16 @@ def _add_recognition(router: APIRouter, desk: Desk) -> None:
             pipeline = asked.looking.pipeline(desk)
             faces = found(desk, seen, asked.looking, pipeline)
             result = []
-            for one in recognising.search(desk, seen, faces, pipeline, searcher):
+            told = all_described(desk, seen, faces, asked)
+            searched = recognising.search(desk, seen, faces, pipeline, searcher)
+            for one, face in zip(searched, told, strict=True):
                 subjects = [
                     {"subject": who.name, "similarity": _similarity(who.false_match_rate)}
                     for who in one.candidates or ()
                     if who.decision == "match"
                 ]
                 words = {"subjects": subjects[: asked.predictions], "decision": one.decision}
-                result.append(described(one.face, asked) | words)
+                result.append(face | words)
             return reply(desk, {"result": result}, result, asked, began)
 
         return await desk.answer(request, work)

@@ -40,6 +40,7 @@ from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
 from facecctv.models.card import Card
 from facecctv.pipeline import Pipeline
+from facecctv.vision.attributes import AttributeEstimator
 from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
 from facecctv.vision.detect import DetectOptions
@@ -75,6 +76,9 @@ class Workshop(Protocol):
 
     def recogniser(self) -> Recogniser:
         """What embeds faces; raises ModelNotFound where there is no such model."""
+
+    def estimator(self) -> AttributeEstimator:
+        """What estimates age and gender; raises ModelNotFound where there is no such model."""
 
     def tool(self, step: Modelled) -> Tool:
         """What performs a step of a chain; raises ModelNotFound where its model is missing."""

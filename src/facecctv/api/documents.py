@@ -144,6 +144,19 @@ FACE_EXAMPLE: dict[str, Any] = {
     "box": {"x_min": 1.0, "y_min": 2.0, "x_max": 31.5, "y_max": 40.0, "probability": 0.98},
     "landmarks": [[10.1, 15.2], [20.3, 15.0], [15.5, 22.0], [11.0, 30.1], [19.8, 30.0]],
 }
+ATTRIBUTES_EXAMPLE: dict[str, Any] = {
+    "source": "door.jpg",
+    "sha256": "0" * 64,
+    "width": 1280,
+    "height": 720,
+    "faces": [
+        FACE_EXAMPLE
+        | {
+            "age": {"low": 25, "high": 38, "estimate": 31.0, "probability": 0.8},
+            "gender": {"value": "female", "probability": 0.91},
+        }
+    ],
+}
 RESULT_EXAMPLE: dict[str, Any] = {
     "source": "door.jpg",
     "sha256": "0" * 64,

@@ -18,6 +18,7 @@ from facecctv.api.problems import Problem, documented
 from facecctv.api.security import client
 from facecctv.errors import FaceCCTVError
 from facecctv.models.card import Card
+from facecctv.vision.attributes import TASK as ESTIMATOR
 from facecctv.vision.compare import TASK as EMBEDDER
 
 STUCK = 2.0
@@ -34,6 +35,7 @@ def _missing(settings: ServerSettings, cards: Sequence[Card]) -> set[str]:
     )
     served = settings.watchlist
     there = {
+        "attributes": ESTIMATOR in tasks,
         "enhance": "enhancer" in tasks,
         "colourise": "colouriser" in tasks,
         "compare": EMBEDDER in tasks and scaled,

@@ -25,7 +25,7 @@ from facecctv.footage.portray import LARGE, portray
 from facecctv.footage.redact import RedactOptions
 from facecctv.footage.track import TrackOptions
 from facecctv.footage.video import Facts, Video
-from facecctv.footage.writing import fits
+from facecctv.footage.writing import mp4_holds
 from facecctv.identity.calibrate import calibration_of
 from facecctv.image import encode
 from facecctv.schema import footage as form
@@ -306,7 +306,7 @@ class RedactWork:
             self._paths,
         )
         watched = _Watched(job, desk, video.facts, ROUNDS, 1.0)
-        whole = not wishes.sound or fits(video.facts.audio, ".mp4")
+        whole = not wishes.sound or mp4_holds(video.facts.audio)
         self.suffix = ".mp4" if whole else ".mkv"
         sink = Sink(desk.limits.max_video_bytes, desk.room.hold)
         output = Clip(sink.data, desk.room)

@@ -4,8 +4,8 @@ that exists where the stage does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -22,7 +22,7 @@ from facecctv.evidence.provenance import embedded
 from facecctv.evidence.steps import Step
 from facecctv.image import Picture
 from facecctv.pipeline import Pipeline
-from facecctv.types import Coloured, Enhanced, Face, Image, Origin, Portrait
+from facecctv.types import Attributes, Coloured, Enhanced, Face, Image, Origin, Portrait
 from facecctv.vision.drift import change_map
 
 CROP_PIXELS_PER_PICTURE_PIXEL = 4
@@ -53,7 +53,8 @@ def routes(desk: Desk) -> APIRouter:
         """Where the faces of a picture are, and its people if asked. With `Accept: image/png`
         (or jpeg, webp) the reply is the picture with what was found outlined.
         """
-        return await desk.answer(request, _work(desk, request, looking, showing, bodies=bodies))
+        work = _work(desk, request, looking, showing, asked=_Asked(bodies=bodies))
+        return await desk.answer(request, work)
 
     if pipeline.assess is not None:
 
@@ -76,6 +77,9 @@ def routes(desk: Desk) -> APIRouter:
             embedding: Annotated[
                 bool, Query(description="Add each face's embedding, which is personal data.")
             ] = False,
+            attributes: Annotated[
+                bool, Query(description="Estimate each face's age and gender, as they appear.")
+            ] = False,
         ) -> Response:
             """Faces and the quality of each. With `Accept: image/png` (or jpeg, webp) the reply
             is the picture with the faces outlined.
@@ -88,19 +92,55 @@ def routes(desk: Desk) -> APIRouter:
             whether it is still the same person. They are judged by the original pixels alone.
             503 where the model is not installed.
             """
-            work = _work(
-                desk,
-                request,
-                looking,
-                showing,
-                improving,
-                judge=True,
-                embed=embedding,
-                bodies=bodies,
+            asked = _Asked(
+                judge=True, by_hand=True, embed=embedding, estimate=attributes, bodies=bodies
             )
+            work = _work(desk, request, looking, showing, improving, asked)
             return await desk.answer(request, work, load=improving.load)
 
+    @router.post(
+        "/attributes",
+        summary="Estimate age and gender",
+        response_model=replies.Examined,
+        responses=documents.with_pictures(
+            "The faces with estimated age and gender, best first.", documents.ATTRIBUTES_EXAMPLE
+        ),
+        openapi_extra=documents.picture_body(boxes=True),
+    )
+    async def estimate(request: Request, looking: LookingQuery, showing: ShowingQuery) -> Response:
+        """Age and gender of each face, as others would perceive them in the picture.
+
+        The interval from `low` to `high` holds the true age with the `probability` beside it, at
+        this size of face. `gender.value` is `undetermined` where the picture does not say. A face
+        that says nothing of either has `attributes: insufficient_quality` in their place. Boxes
+        are taken as by `examine`. 503 where the model is not installed.
+        """
+        asked = _Asked(estimate=True, by_hand=True)
+        work = _work(desk, request, looking, showing, asked=asked)
+        return await desk.answer(request, work)
+
     return router
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be learnt of each face."""
+
+    judge: bool = False
+    embed: bool = False
+    estimate: bool = False
+    by_hand: bool = False
+    """Boxes in the request stand for faces."""
+    bodies: bool = False
+    """Of the picture: its people too."""
+
+    @property
+    def of_faces(self) -> bool:
+        """Whether more than their places."""
+        return self.judge or self.embed or self.estimate
+
+
+_NOTHING = _Asked()
 
 
 def _work(
@@ -109,31 +149,33 @@ def _work(
     looking: Looking,
     showing: Showing,
     improving: Improving = UNCHANGED,
-    *,
-    judge: bool = False,
-    embed: bool = False,
-    bodies: bool = False,
+    asked: _Asked = _NOTHING,
 ) -> Callable[[Seen], Response]:
     format = replies.wanted_picture(request.headers.get("accept", ""))
     looker = looking.pipeline(desk)
 
     def work(seen: Seen) -> Response:
         image = seen.picture.image
-        faces, unseen = _faces(desk, seen, looking, looker, by_hand=judge)
+        faces, unseen = _faces(desk, seen, looking, looker, by_hand=asked.by_hand)
         seen.leave.check()
         people = None
-        if bodies:
+        if asked.bodies:
             workshop = desk.workshop.during(seen.leave.check)
             people = looking.bodies(workshop, image, faces, desk.limits.max_faces)
         if format is not None:
             outlined = replies.annotated(image, faces, people or ())
             return replies.picture_reply(outlined, format, len(faces))
         pictures = _Pictures(seen.picture, showing, improving)
-        if judge or showing.crops:
+        if asked.of_faces or showing.crops:
             pipeline = improving.stages(looker, desk, seen)
-            if embed:
+            if not asked.judge:
+                pipeline = replace(pipeline, assess=None)
+            if asked.embed:
                 pipeline = replace(pipeline, embed=Recognition.of(desk, seen).recogniser.faces)
-            found = _portraits(seen, pipeline, faces, pictures, judge=judge)
+            estimates = None
+            if asked.estimate:
+                estimates = desk.workshop.during(seen.leave.check).estimator()(image, faces)
+            found = _portraits(seen, pipeline, faces, pictures, estimates)
         else:
             found = [schema.Face.of(face) for face in faces]
         for number in unseen:
@@ -251,13 +293,19 @@ def _step(name: str, origin: Origin, parameters: dict[str, JsonValue]) -> Step:
 
 
 def _portraits(
-    seen: Seen, pipeline: Pipeline, faces: list[Face], pictures: _Pictures, *, judge: bool
+    seen: Seen,
+    pipeline: Pipeline,
+    faces: list[Face],
+    pictures: _Pictures,
+    estimates: Sequence[Attributes] | None = None,
 ) -> list[schema.Face]:
     """One face after the other, so that the pixels of one crop are held at a time."""
     found: list[schema.Face] = []
     for number, face in enumerate(faces):
         seen.leave.check()
         portrait = pipeline.portraits(seen.picture.image, [face])[0]
-        found.append(schema.Face.of_portrait(portrait) if judge else schema.Face.of(face))
+        if estimates is not None:
+            portrait = replace(portrait, attributes=estimates[number])
+        found.append(schema.Face.of_portrait(portrait))
         pictures.add(number, portrait)
     return found

@@ -41,6 +41,10 @@ COMMANDS = {
         "Watch cameras: say who appears and leaves, and who of a watch-list it may be.",
     ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
+    "attributes": (
+        "facecctv.cli.attributes:attributes",
+        "Estimate age and gender of every face, as others would perceive them.",
+    ),
     "embed": (
         "facecctv.cli.embed:embed",
         "Turn every face into an embedding: numbers that lie close together for one person.",

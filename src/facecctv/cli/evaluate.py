@@ -12,6 +12,7 @@ import typer
 
 from facecctv import build
 from facecctv.cli import (
+    evaluate_attributes,
     evaluate_embedder,
     evaluate_pairs,
     evaluate_pictures,
@@ -37,6 +38,7 @@ from facecctv.metrics import BODY_HEIGHT_BANDS, HEIGHT_BANDS, SMALLEST, Band
 from facecctv.schema import printable
 from facecctv.settings import Settings
 from facecctv.types import Image
+from facecctv.vision.bodies import TASK as BODIES
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.single import SingleFaceDetector
 
@@ -62,6 +64,7 @@ app.command()(evaluate_taught.taught)
 app.command()(evaluate_taught.pair)
 app.command()(evaluate_pairs.recogniser)
 app.command()(evaluate_embedder.embedder)
+app.command()(evaluate_attributes.attributes)
 app.command()(evaluate_pictures.enhancer)
 app.command()(evaluate_pictures.colouriser)
 
@@ -158,7 +161,8 @@ def _detector(
     """The detector, and how it is asked for what is to be measured."""
     options = DetectOptions(threshold=LOWEST_THRESHOLD)
     if bodies:
-        finder = build.body_detector(settings, options, model or build.BODY_DETECTOR)
+        finder = Detector(build.session(settings, model or build.BODY_DETECTOR), options)
+        _ = finder.card.of_task(BODIES)
         return finder, finder.bodies
     found = build.detector(settings, options, model or build.FACE_DETECTOR)
     return found, found

@@ -38,6 +38,9 @@ def examine(
     enhance: improve.Enhance = None,
     colourise: improve.Colourise = "off",
     forensic: improve.Forensic = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Estimate age and gender of every face.")
+    ] = False,
     watchlist: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +64,8 @@ def examine(
     sheet and result.json, and over all of them OUT/index.html to look at. With --bodies people are
     found too, those whose face is not to be seen among them.
 
+    Age and gender are estimated only on request: as they appear, by the face's own pixels.
+
     With a watch-list each face says who of it it may be, by its own pixels; every search is
     written to the list's log (LIST.log), and a person decides.
     """
@@ -75,9 +80,12 @@ def examine(
     _ = detector.card  # a model that cannot be used is no fault of any input
     if more.note:
         print(more.note, file=sys.stderr)
+    estimate = build.estimator(settings) if attributes else None
+    if estimate is not None:
+        estimate.check()
     looking = DetectOptions(tiles=tiles, enlarge=enlarge)
     find_bodies = build.body_finder(settings, looking) if bodies else None
-    pipeline = build.examination(detector, more.enhance, more.colourise, find_bodies)
+    pipeline = build.examination(detector, more.enhance, more.colourise, estimate, find_bodies)
     searching = None
     if watchlist is not None:
         faces = people.Faces(
@@ -194,7 +202,15 @@ def _judged(result: Result) -> str:
         return "no faces"
     uses = [face.quality.usable_for for face in result.faces if face.quality]
     grades = Counter(use[-1] if use else pictures.UNUSABLE for use in uses)
-    return f"{_faces(len(result.faces))} ({_list(grades)}){_made(result)}{_known(result)}"
+    told = f"{_made(result)}{_known(result)}{_estimated(result)}"
+    return f"{_faces(len(result.faces))} ({_list(grades)}){told}"
+
+
+def _estimated(result: Result) -> str:
+    asked = [face for face in result.faces if face.age or face.gender or face.attributes]
+    if not asked:
+        return ""
+    return f"; estimated: {'; '.join(map(pictures.attribute_words, asked))}"
 
 
 def _known(result: Result) -> str:

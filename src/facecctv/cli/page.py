@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
 
-from pydantic import ValidationError
-
-from facecctv import __version__
+from facecctv.cli.html import document, drift_line, figure, number, results
 from facecctv.cli.improve import ESTIMATED
-from facecctv.cli.outputs import RESULT, result_in
-from facecctv.cli.pictures import DECISIONS, UNUSABLE
+from facecctv.cli.outputs import RESULT
+from facecctv.cli.pictures import DECISIONS, UNUSABLE, attribute_words
 from facecctv.schema import Body, Face, Result
-from facecctv.vision.drift import drift_words
 
-STYLE = """
-:root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#1b1e24;--dim:#5b6472;
---line:#dfe3e8;--good:#0a7a45;--fair:#8a5a00;--poor:#b3261e;--none:#5b6472}
-@media(prefers-color-scheme:dark){:root{--ground:#16181c;--card:#24272d;--text:#f4f6f8;
---dim:#a8aeb8;--line:#383d46;--good:#40dc82;--fair:#ffbe3c;--poor:#ff7a72;--none:#a8aeb8}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:76rem;padding:1.5rem 1rem 3rem;background:var(--ground);
-color:var(--text);font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.6rem;margin:0}h3{font-size:1rem;margin:1rem 0 .5rem}
-h2{font-size:1.1rem;margin:0;overflow-wrap:anywhere}
-p{margin:.2rem 0}.dim{color:var(--dim);font-size:.875rem}a{color:inherit}
-section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;
-padding:1rem;margin-top:1.25rem}
-.scene{display:block;max-width:100%;max-height:70vh;border-radius:.5rem;margin:.75rem 0}
-ul{list-style:none;margin:0;padding:0;display:grid;gap:.75rem;
-grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
-li{display:flex;gap:.75rem;border:1px solid var(--line);border-radius:.5rem;padding:.6rem}
-li img{width:6rem;height:6rem;object-fit:contain;background:#0003;border-radius:.25rem;
-image-rendering:pixelated;flex:none}
-.views{display:flex;flex-wrap:wrap;gap:.5rem;align-content:start}
-figure{margin:0}figcaption{font-size:.75rem;color:var(--dim);max-width:11rem}
-li:has(figure+figure){grid-column:1/-1;flex-wrap:wrap}li>div+div{flex:1 1 9rem}
-li:has(figure+figure) img{width:11rem;height:11rem}li img.made{image-rendering:auto}
-.kept{color:var(--good)}.unknown{color:var(--fair)}.drifted{color:var(--poor);font-weight:600}
-.decision{font-weight:600}.match{color:var(--poor)}.inconclusive{color:var(--fair)}
-.grade{font-weight:600}.identification,.recognition{color:var(--good)}
-.observation{color:var(--fair)}.presence{color:var(--poor)}.unusable{color:var(--none)}
-"""
 _NOTE = (
     "A grade says what the pixels of a face are good enough for; it names nobody. "
     "Faces can be missed and things can be mistaken for faces: look at the picture. "
@@ -52,47 +19,19 @@ _NOTE = (
 )
 
 _HUMAN = "A lead, not proof: a person decides."
-_MADE = ' class="made"'
-"""Marks pictures that were not recorded: the browser may smooth them."""
 
 
 def render(out: Path) -> str:
     """The page for every result of `examine` in the folder, by name; names are escaped."""
-    found = list(_results(out))
+    found = list(results(out, Result))
     faces = sum(len(result.faces) for _, result in found)
-    sections = "\n".join(_section(folder, result) for folder, result in found)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>Faces found</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{_number(faces, "face")} in {_number(len(found), "picture")}</h1>
-<p class="dim">{_NOTE}</p>
-{sections}
-<p class="dim">FaceCCTV {__version__}</p>
-</body>
-</html>
-"""
+    sections = "\n".join(_section(at, result) for at, result in found)
+    heading = f"{number(faces, 'face')} in {number(len(found), 'picture')}"
+    return document("Faces found", heading, _NOTE, sections)
 
 
-def _results(out: Path) -> Iterator[tuple[str, Result]]:
-    for folder in sorted(out.iterdir()):
-        if folder.name.startswith(".") or result_in(folder) is None:
-            continue
-        try:
-            yield folder.name, Result.model_validate_json((folder / RESULT).read_bytes())
-        except ValidationError:
-            # Of another version: shown by that version's own page only.
-            continue
-
-
-def _section(folder: str, result: Result) -> str:
-    source, at = escape(result.source), _link(folder)
+def _section(at: str, result: Result) -> str:
+    source = escape(result.source)
     cards = "\n".join(_card(at, number, face) for number, face in enumerate(result.faces, 1))
     body = f"<ul>\n{cards}\n</ul>" if result.faces else "<p>No faces found.</p>"
     body += _bodies(at, result)
@@ -122,7 +61,7 @@ def _person(at: str, number: int, body: Body) -> str:
     link = f"{at}/crops/body-{number:02}.png"
     whose = "no face found" if body.face is None else f"face {body.face + 1}"
     height = f"{body.box.y_max - body.box.y_min:.0f} px high"
-    return f"""<li><div class="views">{_figure(link, f"Body {number}", "as recorded")}</div>
+    return f"""<li><div class="views">{figure(link, f"Body {number}", "as recorded")}</div>
 <div><p><span class="grade">Body {number}</span> · {whose}</p>
 <p class="dim">{height} · score {body.box.probability:.2f}</p></div></li>"""
 
@@ -140,10 +79,18 @@ def _card(at: str, number: int, face: Face) -> str:
         grade = face.quality.usable_for[-1] if face.quality.usable_for else UNUSABLE
         verdict = escape(face.quality.verdict)
     mark = "unusable" if grade == UNUSABLE else grade
+    drift = drift_line(face.enhancement.drift) if face.enhancement else ""
     return f"""<li><div class="views">{"".join(_views(at, number, face))}</div>
 <div><p><span class="grade {mark}">{number} · {grade.capitalize()}</span></p>
 <p class="dim">{height} · score {face.box.probability:.2f}</p>
-<p class="dim">{verdict}</p>{_searched(face)}{_drift(face)}</div></li>"""
+<p class="dim">{verdict}</p>{_estimated(face)}{_searched(face)}{drift}</div></li>"""
+
+
+def _estimated(face: Face) -> str:
+    """Age and gender, where they were asked for."""
+    if face.age is None and face.gender is None and face.attributes is None:
+        return ""
+    return f"\n<p>Estimated: {escape(attribute_words(face))}</p>"
 
 
 def _searched(face: Face) -> str:
@@ -172,35 +119,12 @@ def _strangers(rate: float) -> str:
 def _views(at: str, number: int, face: Face) -> Iterator[str]:
     """The face as recorded and what was made of it, all at one size."""
     name = f"face-{number:02}.png"
-    yield _figure(f"{at}/crops/{name}", f"Face {number}", "as recorded")
+    yield figure(f"{at}/crops/{name}", f"Face {number}", "as recorded")
     if face.enhancement is not None:
         how = f"enhanced x{face.enhancement.scale} ({face.enhancement.step})"
-        yield _figure(f"{at}/enhanced/{name}", f"Face {number}, enhanced", how, _MADE)
+        yield figure(f"{at}/enhanced/{name}", f"Face {number}, enhanced", how, made=True)
         added = "what was added; grey is nothing"
-        yield _figure(f"{at}/changes/{name}", f"Face {number}, changes", added, _MADE)
+        yield figure(f"{at}/changes/{name}", f"Face {number}, changes", added, made=True)
     if face.colour is not None:
         made = f"Face {number}, coloured"
-        yield _figure(f"{at}/coloured/{name}", made, ESTIMATED, _MADE)
-
-
-def _figure(link: str, alternative: str, caption: str, kind: str = "") -> str:
-    return (
-        f'<figure><a href="{link}"><img{kind} src="{link}" loading="lazy"\n'
-        f'alt="{alternative}"></a><figcaption>{escape(caption)}</figcaption></figure>'
-    )
-
-
-def _drift(face: Face) -> str:
-    if face.enhancement is None:
-        return ""
-    drift = face.enhancement.drift
-    words = escape(drift_words(drift))
-    return f'\n<p class="dim">Enhanced: <span class="{drift.verdict}">{words}</span></p>'
-
-
-def _link(folder: str) -> str:
-    return quote(os.fsencode(folder))
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        yield figure(f"{at}/coloured/{name}", made, ESTIMATED, made=True)

@@ -12,7 +12,7 @@ from facecctv.cli.outputs import provenance
 from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet, outline
 from facecctv.geometry import cut_out
 from facecctv.image import Limits, Picture, decode, encode, read_bytes, write_atomic
-from facecctv.types import Body, Decision, Face, Image, Portrait, Quality
+from facecctv.types import Attributes, Body, Decision, Face, Image, Portrait, Quality
 
 GRADE_COLOURS: dict[str, Colour] = {
     "identification": GREEN,
@@ -63,6 +63,20 @@ def decision_words(decision: Decision | None, candidates: Sequence[_Candidate] |
         return ""
     names = ", ".join(one.name for one in candidates or ())
     return f"{DECISIONS[decision]}: {names}" if names else DECISIONS[decision]
+
+
+TOO_LITTLE = "too little to tell age or gender"
+
+
+def attribute_words(found: Attributes | schema.Face) -> str:
+    """Age and gender in words: "25-38, probably female"."""
+    words = []
+    if found.age is not None:
+        words.append(f"{found.age.low}-{found.age.high}")
+    if found.gender is not None:
+        known = found.gender.value != "undetermined"
+        words.append(f"probably {found.gender.value}" if known else "gender undetermined")
+    return ", ".join(words) or TOO_LITTLE
 
 
 def annotated(image: Image, portraits: Sequence[Portrait], bodies: Sequence[Body] = ()) -> Image:
@@ -153,5 +167,8 @@ def _cell(number: int, portrait: Portrait) -> Cell:
     if searched:
         told = f"{searched} (a person decides)"
         verdict += textwrap.wrap(told, _LINE, max_lines=3, placeholder=" …")
+    if portrait.attributes is not None:
+        told = f"Estimated: {attribute_words(portrait.attributes)}"
+        verdict += textwrap.wrap(told, _LINE, max_lines=2, placeholder=" …")
     title = f"{number}  {word.capitalize()}"
     return Cell(crop.image, title, (sizes, *verdict), GRADE_COLOURS.get(word, GREY))

@@ -58,6 +58,13 @@ def serve(
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Of one picture.", show_default=False)
     ] = None,
+    max_video_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Of one video file.", show_default=False)
+    ] = None,
+    video_bytes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of memory, for all videos together.", show_default=False),
+    ] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(min=0, help="Of one client; 0: no limit.", show_default=False)
     ] = None,
@@ -71,9 +78,9 @@ def serve(
 ) -> None:
     """Serve the REST API and the web app.
 
-    Pictures stay in memory for the time of one request. Plain HTTP is for this machine only;
-    anything else is TLS 1.3. A watch-list is searched, and every search written to its log
-    (LIST.log); beyond this machine that needs API keys.
+    Pictures stay in memory for the time of one request, videos for the life of a job. Plain HTTP
+    is for this machine only; anything else is TLS 1.3. A watch-list is searched, and every search
+    written to its log (LIST.log); beyond this machine that needs API keys.
     """
     _check_extra()
     if new_key:
@@ -92,6 +99,8 @@ def serve(
         {
             "max_bytes": max_bytes,
             "max_pixels": max_pixels,
+            "max_video_bytes": max_video_bytes,
+            "video_bytes": video_bytes,
             "requests_per_minute": requests_per_minute,
         },
         known,

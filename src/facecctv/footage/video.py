@@ -258,7 +258,8 @@ class Video:
                 width, height = height, width
             rate, duration = stream.average_rate or None, _duration(container, stream)
             count = stream.frames or (round(duration * rate) if duration and rate else 0)
-            sound = container.streams.audio
+            # A header that is cut off may tell of sound and not of which kind.
+            sound = [one for one in container.streams.audio if one.codec_context is not None]
             return Facts(
                 container=container.format.name,
                 codec=stream.codec_context.name,

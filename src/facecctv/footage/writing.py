@@ -39,11 +39,11 @@ _ENCODERS = {
 """In order of preference, with how they are told to keep what is seen."""
 
 
-def fits(codec: str | None, suffix: str) -> bool:
-    """Whether a kind of file can hold sound of this codec (FFmpeg's name); None is no sound."""
+def mp4_holds(codec: str | None) -> bool:
+    """Whether an MP4 file can hold sound of this codec (FFmpeg's name); None is no sound."""
     if codec is None:
         return True
-    with av.open(Sink(), "w", format=_FORMATS[suffix]) as container:
+    with av.open(Sink(), "w", format=_FORMATS[".mp4"]) as container:
         return codec in container.supported_codecs
 
 
@@ -209,7 +209,8 @@ class _Sound:
             self._container = opened(source)
         except av.error.FFmpegError as error:
             raise VideoError("its sound cannot be read") from error
-        self._source = next(iter(self._container.streams.audio), None)
+        known = [one for one in self._container.streams.audio if one.codec_context is not None]
+        self._source = known[0] if known else None
         self._start, self._early = start, early
         self._stream: AudioStream | None = None
         self._packets: Iterator[Packet[AudioStream]] = iter(())

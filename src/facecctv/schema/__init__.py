@@ -9,38 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from facecctv import types
-
-
-def printable(text: str) -> str:
-    r"""The text with bytes that are no UTF-8 (file names can hold any) written as \xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _rounded(digits: int) -> AfterValidator:
-    return AfterValidator(lambda value: round(value, digits))
-
-
-Text = Annotated[str, BeforeValidator(printable)]
-Pixels = Annotated[float, _rounded(2)]
-Measure = Annotated[float, _rounded(1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), _rounded(4)]
-Rate = Annotated[float, Field(ge=0.0, le=1.0)]
-"""Error rates span many powers of ten, so they keep all their digits."""
-Similarity = Annotated[float, Field(ge=-1.0, le=1.0), _rounded(4)]
-Component = Annotated[float, _rounded(6)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
-    )
-
-    def to_json(self) -> str:
-        """One line of JSON without the keys that were not asked for."""
-        return self.model_dump_json(exclude_none=True)
+from facecctv.schema.basis import (
+    Component,
+    Fraction,
+    Measure,
+    Pixels,
+    Rate,
+    Similarity,
+    Text,
+    _Model,
+    _rounded,
+)
+from facecctv.schema.basis import printable as printable
 
 
 class Box(_Model):
@@ -92,19 +75,30 @@ class Quality(_Model):
 
 
 class Age(_Model):
-    """Years: the interval holds the true age with `probability`."""
+    """Years, as they appear: the interval, ends included, holds the true age with `probability`."""
 
-    low: int
-    high: int
+    low: Annotated[int, Field(ge=0)]
+    high: Annotated[int, Field(ge=0)]
     estimate: Measure
     probability: Fraction
+
+    @classmethod
+    def of(cls, age: types.Age) -> Self:
+        """The same facts, rounded."""
+        return cls(low=age.low, high=age.high, estimate=age.estimate, probability=age.probability)
 
 
 class Gender(_Model):
     """As it appears in the picture; `undetermined` where the picture does not say."""
 
-    value: Literal["female", "male", "undetermined"]
+    value: types.GenderValue
     probability: Fraction
+    """That the value is right; of `undetermined`, that the likelier one would be."""
+
+    @classmethod
+    def of(cls, gender: types.Gender) -> Self:
+        """The same facts, rounded."""
+        return cls(value=gender.value, probability=gender.probability)
 
 
 class Drift(_Model):
@@ -243,6 +237,8 @@ class Face(_Model):
     colour: Colour | None = None
     age: Age | None = None
     gender: Gender | None = None
+    attributes: Literal["insufficient_quality"] | None = None
+    """In the place of age and gender where the pixels say nothing of either."""
     embedding: tuple[Component, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
     decision: types.Decision | None = None
@@ -263,6 +259,8 @@ class Face(_Model):
             found["enhancement"] = Enhancement.of(portrait.enhanced)
         if portrait.coloured is not None:
             found["colour"] = Colour.of_coloured(portrait.coloured)
+        if portrait.attributes is not None:
+            found |= _attributes(portrait.attributes)
         if portrait.embedding is not None:
             found["embedding"] = tuple(round(float(value), 6) for value in portrait.embedding)
         if portrait.candidates is not None:
@@ -270,6 +268,15 @@ class Face(_Model):
         if portrait.decision is not None:
             found["decision"] = portrait.decision
         return cls.of(portrait.face).model_copy(update=found)
+
+
+def _attributes(found: types.Attributes) -> dict[str, object]:
+    if found.verdict == "insufficient_quality":
+        return {"attributes": found.verdict}
+    return {
+        "age": None if found.age is None else Age.of(found.age),
+        "gender": None if found.gender is None else Gender.of(found.gender),
+    }
 
 
 class Body(_Model):

@@ -10,20 +10,9 @@ from facecctv import types
 from facecctv.footage import people, redact
 from facecctv.footage.consistency import Consistency
 from facecctv.footage.portray import Shown
-from facecctv.schema import (
-    Colour,
-    Enhancement,
-    Face,
-    Fraction,
-    Measure,
-    Pixels,
-    Text,
-    _Model,
-    _rounded,
-)
-from facecctv.schema import (
-    Quality as QualityForm,
-)
+from facecctv.schema import Colour, Enhancement, Face
+from facecctv.schema import Quality as QualityForm
+from facecctv.schema.basis import Fraction, Measure, Pixels, Text, _Model, _rounded
 
 Seconds = Annotated[float, Field(ge=0.0), _rounded(3)]
 Number = Annotated[int, Field(ge=1)]

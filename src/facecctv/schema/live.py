@@ -10,7 +10,8 @@ from pydantic import Field, PlainSerializer
 from facecctv import types
 from facecctv.footage.camera import Notice
 from facecctv.footage.live import Event
-from facecctv.schema import Face, Text, _Model
+from facecctv.schema import Face
+from facecctv.schema.basis import Text, _Model
 from facecctv.schema.footage import Number, Seconds
 
 Moment = Annotated[

@@ -72,7 +72,7 @@ class Recogniser:
         A face whose landmarks coincide is made upright by those that are usual in its box.
         """
         side = self.side
-        return self.embed([_upright(image, face, side) for face in faces])
+        return self.embed([upright(image, face, side) for face in faces])
 
     def _size(self) -> tuple[int, int]:
         card = self.card.of_task(TASK)
@@ -89,7 +89,10 @@ class Recogniser:
         return found
 
 
-def _upright(image: Image, face: Face, side: int) -> Image:
+def upright(image: Image, face: Face, side: int) -> Image:
+    """(side, side, 3) uint8 RGB: the face aligned by its landmarks; where these coincide, by those
+    that are usual in its box.
+    """
     try:
         return align(image, face.landmarks, side)
     except ValueError:

@@ -170,3 +170,23 @@ class Repeat(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "times": self.times}
+
+
+class Dropout(keras.layers.Layer):
+    """Zeroes a share of the values in training, and scales the others up (Srivastava et al. 2014).
+
+    Keras' own one carries a seed among its weights, which moving averages and exports trip over.
+    """
+
+    def __init__(self, share: float, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.share = share
+
+    def call(self, x: torch.Tensor, training: bool = False) -> torch.Tensor:
+        return functional.dropout(x, self.share, training=bool(training))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "share": self.share}

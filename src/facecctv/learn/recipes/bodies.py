@@ -20,12 +20,12 @@ from rich.console import Console
 
 from facecctv.learn.data.detection import load_bodies, load_scenes
 from facecctv.learn.data.mosaic import Mosaic, Pool
+from facecctv.learn.data.scenes import PEOPLED_SCENES
 from facecctv.learn.evaluate import LOWEST_THRESHOLD, DetectorReport, evaluate_detector
 from facecctv.learn.loop import Average, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
 from facecctv.learn.nets.detector import BODY_NET
 from facecctv.learn.recipes.detector import (
-    PEOPLED_SCENES,
     Recipe,
     batch_maker,
     export_detector,

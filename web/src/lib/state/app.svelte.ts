@@ -64,7 +64,7 @@ export class AppState {
   }
 
   #options(task: Task): Query {
-    const { threshold, minFace, enhanceFaces, colouriseFaces } = this.settings;
+    const { threshold, minFace, enhanceFaces, colouriseFaces, estimateFaces } = this.settings;
     const looking = { threshold, min_face: minFace };
     if (task !== 'examine') return looking;
     const scale = this.server.scales.at(-1);
@@ -75,6 +75,7 @@ export class AppState {
       enhance_below: enhance && SMALL,
       changes: enhance !== null,
       colourise: this.server.can('colourise') && colouriseFaces ? 'auto' : null,
+      attributes: this.server.can('attributes') && estimateFaces ? true : null,
     };
   }
 

@@ -21,6 +21,8 @@ export interface Settings {
   enhanceFaces: boolean;
   /** Estimate the colour of faces in grey pictures, where the server can. */
   colouriseFaces: boolean;
+  /** Estimate age and gender of faces, where the server can. */
+  estimateFaces: boolean;
   /** Find people too, faces visible or not, where the server can. */
   findBodies: boolean;
 }
@@ -40,6 +42,7 @@ export function defaults(languages: readonly string[]): Settings {
     minFace: null,
     enhanceFaces: true,
     colouriseFaces: false,
+    estimateFaces: false,
     findBodies: false,
   };
 }
@@ -67,6 +70,7 @@ export function restored(saved: string | null, base: Settings): Settings {
     minFace: number(found.minFace, 1, 1000),
     enhanceFaces: one([true, false], found.enhanceFaces, base.enhanceFaces),
     colouriseFaces: one([true, false], found.colouriseFaces, base.colouriseFaces),
+    estimateFaces: one([true, false], found.estimateFaces, base.estimateFaces),
     findBodies: one([true, false], found.findBodies, base.findBodies),
   };
 }
