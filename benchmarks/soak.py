@@ -52,30 +52,27 @@ class Menu:
         broken = [(made[1][: len(made[1]) // 2], 422), (b"not a picture", 415)]
         self._seen = [*((data, 200) for data in made), *broken, (made[0] + made[0], 200)]
         # Making costs some seconds for each hundred thousand pixels, so that pictures are small.
-        self._made = [(made[0], 200), (encode(resize(scene, 320, 240), "jpeg"), 200), *broken]
+        small = encode(resize(scene, 320, 240), "jpeg")
+        self._made = [(made[0], 200), (small, 200), *broken]
         self._pair = made[1]
+        self.largest = {way: made[-1] if way in LOOKING else small for way in SHARES}
+        """The picture of each path that takes most memory."""
 
     def choose(self, dice: random.Random) -> Ask:
         """One request."""
         (way,) = dice.choices(list(SHARES), list(SHARES.values()))
-        return self.of(way, dice)
-
-    def of(self, way: str, dice: random.Random) -> Ask:
-        """One of this path."""
         if way == "/v1/limits":
             return Ask(way, {}, 200)
         if way.startswith("/v1/compare"):
             other, status = dice.choice([(self._pair, 200), (b"not a picture", 415)])
             return Ask(way, {"a": self._pair, "b": other}, status)
-        making = way.startswith(("/v1/enhance", "/v1/colourise"))
-        data, status = dice.choice(self._made if making else self._seen)
+        data, status = dice.choice(self._seen if way in LOOKING else self._made)
         return Ask(way, {"file": data}, status)
 
 
+LOOKING = ("/v1/detect", "/v1/examine?crops=true", "/task/face-detection")
 SHARES = {
-    "/v1/detect": 22,
-    "/v1/examine?crops=true": 22,
-    "/task/face-detection": 22,
+    **dict.fromkeys(LOOKING, 22),
     "/v1/limits": 22,
     "/v1/compare?largest=true": 6,
     "/v1/enhance?drift=true": 3,
@@ -114,9 +111,9 @@ async def drip(data: bytes) -> AsyncIterator[bytes]:
     yield b"\r\n--X--\r\n"
 
 
-async def client(url: str, end: float, tally: Tally, seed: int, pause: float) -> None:
+async def client(url: str, menu: Menu, end: float, tally: Tally, seed: int, pause: float) -> None:
     """Sends one request after the other until the end, thinking `pause` seconds on average."""
-    dice, menu = random.Random(seed), Menu()
+    dice = random.Random(seed)
     async with httpx.AsyncClient(base_url=url, timeout=600) as session:
         while time.monotonic() < end:
             ask, way = menu.choose(dice), dice.random()
@@ -166,19 +163,22 @@ async def watch(process: int, end: float, tally: Tally) -> list[int]:
     return sizes
 
 
-async def warm(url: str) -> None:
+async def warm(url: str, menu: Menu) -> None:
     """Each path once: what a model needs for ever is no growth."""
     async with httpx.AsyncClient(base_url=url, timeout=600) as session:
-        for way in SHARES:
-            await _send(session, Menu().of(way, random.Random(0)))
+        for way, data in menu.largest.items():
+            fields = ("a", "b") if way.startswith("/v1/compare") else ("file",)
+            pictures = {} if way == "/v1/limits" else dict.fromkeys(fields, data)
+            await _send(session, Ask(way, pictures, 200))
 
 
 async def load(url: str, process: int, seconds: float, pause: float) -> tuple[Tally, list[int]]:
     """All clients at once."""
-    await warm(url)
+    menu = Menu()
+    await warm(url, menu)
     tally = Tally(Counter(), Counter())
     end = time.monotonic() + seconds
-    clients = [client(url, end, tally, seed, pause) for seed in range(CLIENTS)]
+    clients = [client(url, menu, end, tally, seed, pause) for seed in range(CLIENTS)]
     sizes, *_ = await asyncio.gather(watch(process, end, tally), *clients)
     return tally, sizes
 

@@ -150,18 +150,6 @@ def body_finder(settings: Settings = _DEFAULTS, options: DetectOptions | None = 
     return workshop(settings).bodies(options)
 
 
-def body_detector(
-    settings: Settings, options: DetectOptions | None = None, model: str = BODY_DETECTOR
-) -> Detector:
-    """The body detector, or one of the user's own by path.
-
-    Raises ModelError and its kin where it cannot be used.
-    """
-    detect = Detector(session(settings, model), options)
-    _ = detect.card.of_task(BODIES)
-    return detect
-
-
 def tool(settings: Settings, step: Modelled) -> Tool:
     """What performs a step of a chain that needs a model.
 

@@ -29,12 +29,40 @@ def licences():
         (["av/codec/context.py", "av.libs/libvpx-edb6.so.12", "av/__init__.py"], []),
         (["av.libs/libx264-d653.so.165"], ["libx264-d653.so.165"]),
         (["av/.dylibs/libx265.216.dylib", "a.py"], ["libx265.216.dylib"]),
+        (
+            ["lib-dynload/readline.cpython-311.so", "libreadline.so.8", "notreadline.so"],
+            ["libreadline.so.8", "readline.cpython-311.so"],
+        ),
         (["av.libs/x264-165-9f.dll"], ["x264-165-9f.dll"]),
         (["--enable-gnutls", "--enable-libx264", "--disable-libxvid"], ["--enable-libx264"]),
     ],
 )
 def test_gpl_libraries_are_known_by_their_names(licences, names, found):
     assert licences.copyleft_in(names) == found
+
+
+@pytest.mark.parametrize(
+    ("place", "needs", "stays"),
+    [
+        ("cv2/cv2.abi3.so", ["libc.so.6"], True),
+        ("PySide6/Qt/lib/libQt6WebEngineCore.so.6", ["libQt6Quick.so.6"], True),
+        ("libQt6Charts.so.6", [], False),
+        ("lib-dynload/readline.so", ["libreadline.so.8"], False),
+        ("cv2/a.so", ["libx264.so.165"], False),
+        ("PySide6/Qt/lib/libQt6VirtualKeyboard.so.6", [], False),
+        ("PySide6/Qt/plugins/platforms/libqxcb.so", ["libQt6XcbQpa.so.6"], True),
+        (
+            "PySide6/Qt/plugins/a/libqtvirtualkeyboardplugin.so",
+            ["libQt6VirtualKeyboard.so.6"],
+            False,
+        ),
+        ("PySide6/QtDataVisualization.abi3.so", ["libQt6DataVisualization.so.6"], False),
+        ("PySide6/Qt/qml/QtQuick/libqtquick2plugin.so", [], False),
+        ("facecctv/qml/a", [], True),
+    ],
+)
+def test_of_qt_stays_what_the_window_loads(licences, place, needs, stays):
+    assert licences.belongs(place, needs) == stays
 
 
 def test_an_av_that_is_not_installed_stays_out(licences, monkeypatch):

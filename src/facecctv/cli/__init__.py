@@ -23,7 +23,7 @@ COMMANDS = {
         "facecctv.cli.examine:examine",
         "Find the faces in pictures, cut them out, and say what each is good enough for.",
     ),
-    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures."),
+    "detect": ("facecctv.cli.detect:detect", "Find the faces in pictures, and people if asked."),
     "enhance": (
         "facecctv.cli.enhance:enhance",
         "Enlarge pictures, take blur and noise away, or put them through steps of your own.",
@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "watch": (
         "facecctv.cli.watch:watch",
-        "Watch cameras: say who appears and leaves, and who it may be.",
+        "Watch cameras: say who appears and leaves, and who of a watch-list it may be.",
     ),
     "redact": ("facecctv.cli.redact:redact", "Cover the faces in videos and pictures."),
     "attributes": (

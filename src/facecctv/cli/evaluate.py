@@ -38,6 +38,7 @@ from facecctv.metrics import BODY_HEIGHT_BANDS, HEIGHT_BANDS, SMALLEST, Band
 from facecctv.schema import printable
 from facecctv.settings import Settings
 from facecctv.types import Image
+from facecctv.vision.bodies import TASK as BODIES
 from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.single import SingleFaceDetector
 
@@ -160,7 +161,8 @@ def _detector(
     """The detector, and how it is asked for what is to be measured."""
     options = DetectOptions(threshold=LOWEST_THRESHOLD)
     if bodies:
-        finder = build.body_detector(settings, options, model or build.BODY_DETECTOR)
+        finder = Detector(build.session(settings, model or build.BODY_DETECTOR), options)
+        _ = finder.card.of_task(BODIES)
         return finder, finder.bodies
     found = build.detector(settings, options, model or build.FACE_DETECTOR)
     return found, found

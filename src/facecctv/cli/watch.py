@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facecctv import build
-from facecctv.cli import options, people, watching
+from facecctv.cli import options, people
 from facecctv.cli.footage import MaxLatency
 from facecctv.cli.looking_for import Asking, LookingFor
 from facecctv.cli.watch_events import Keeping, Teller
@@ -130,47 +133,61 @@ def watch(
         hook = _hook(settings, webhook)
         teller = Teller(as_json, Keeping.begun(out), asking, hook)
         stack.callback(teller.close)
-        stack.enter_context(watching.ended_by_signals())
+        end = stack.enter_context(_asked_to_end())
         work = Work(detect, examining, frames, items)
-        return _run([Worker(camera, work) for camera in cameras], items, teller, seconds, debug)
+        workers = [Worker(camera, work) for camera in cameras]
+        until = None if seconds is None else time.monotonic() + seconds
+        with _closing(workers):
+            return _run(workers, items, teller, lambda: end.is_set() or _over(until), debug)
 
 
 def _run(
     workers: list[Worker],
     items: queue.Queue[Item],
     teller: Teller,
-    seconds: float | None,
+    over: Callable[[], bool],
     debug: bool,
 ) -> int:
-    """Until all cameras have ended; the exit status."""
-    end = None if seconds is None else time.monotonic() + seconds
+    """Until all cameras have ended, which they do in good order once it is over; exit status."""
     running, failed = len(workers), False
-    with _closing(workers):
-        while running:
-            try:
-                item = _next(items, end, workers)
-            except KeyboardInterrupt:
-                # Passages that go on end in good order; a second one ends at once.
-                _close(workers)
-                continue
-            if isinstance(item, Ended):
-                running -= 1
-                failed |= teller.ended(item, debug)
-            elif isinstance(item, Notice):
-                teller.notice(item)
-            elif item is not None:
-                camera, event = item
-                teller.event(camera, event)
+    while running:
+        if over():
+            _close(workers)
+        try:
+            item = items.get(timeout=_TICK)
+        except queue.Empty:
+            continue
+        if isinstance(item, Ended):
+            running -= 1
+            failed |= teller.ended(item, debug)
+        elif isinstance(item, Notice):
+            teller.notice(item)
+        else:
+            camera, event = item
+            teller.event(camera, event)
     return int(failed)
 
 
-def _next(items: queue.Queue[Item], end: float | None, workers: list[Worker]) -> Item | None:
-    if end is not None and time.monotonic() >= end:
-        _close(workers)
+def _over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or SIGTERM, so that nothing is told by half; a second one ends at once."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return items.get(timeout=_TICK)
-    except queue.Empty:
-        return None
+        yield asked
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _close(workers: list[Worker]) -> None:
