@@ -245,6 +245,8 @@ class Desk:
         gauge(
             "facecctv_inside", "Requests with a picture being answered.", lambda: self.gate.inside
         )
+        gauge("facecctv_jobs", "Videos waiting, at work or done.", lambda: len(self.jobs))
+        gauge("facecctv_video_bytes", "Bytes held for videos.", lambda: self.room.held)
         gauge("facecctv_upload_bytes", "Bytes of uploads in memory.", lambda: self.gate.held)
 
 
