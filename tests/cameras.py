@@ -27,11 +27,9 @@ def serving(
             with server.lock:
                 number, server.count = server.count, server.count + 1
             with contextlib.suppress(OSError):
-                talk = self.request
-                if context is not None:
-                    talk = context.wrap_socket(talk, server_side=True)
-                handle(talk, number)
-                talk.close()
+                plain = self.request
+                with plain if context is None else context.wrap_socket(plain, True) as talk:
+                    handle(talk, number)
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
+import ssl
 import threading
 import traceback
 from contextlib import closing
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facecctv.api import tls
 from facecctv.errors import InputError, SettingError, VideoError
 from facecctv.footage.camera import Camera, CameraOptions, _Clock, shown_address
 from facecctv.footage.newest import Newest
@@ -315,3 +318,19 @@ def test_a_steady_clock_is_kept_to_exactly():
     again = clock(Fraction(0))
     assert again > times[-1]
     assert timedelta(seconds=float(again - times[-1])) < timedelta(seconds=60)
+
+
+def test_a_camera_has_to_prove_who_it_is(stream, tmp_path):
+    certificate, _ = tls.automatic(tmp_path, ("localhost",))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    authority = tmp_path / "ca.pem"
+    with serving(lambda talk, number: send_stream(talk, stream), context) as port:
+        address = f"https://localhost:{port}/live"
+        trusting = CameraOptions(timeout=20, pause=0.05, longest_pause=0.1, ca_file=str(authority))
+        assert len(taken(Camera(address, trusting), 5)) == 5
+        with pytest.raises(VideoError):
+            taken(Camera(address, CameraOptions(20, 0.05, 0.1, give_up=0)), 1)
+        elsewhere = dataclasses.replace(trusting, give_up=0)
+        with pytest.raises(VideoError):
+            taken(Camera(address.replace("localhost", "127.0.0.1"), elsewhere), 1)

@@ -257,7 +257,7 @@ class FootageWork:
                 for made in pictures(one)
             }
             self._hold(sum(map(len, files.values())))
-            told = form.Person.of(person, one.best, one.fused, one.enhanced)
+            told = form.Person.of_shown(one)
             self._portraits[key] = _Portrait(told, files)
         return self._portraits[key]
 

@@ -15,6 +15,7 @@ from facecctv.api.filming import FootageWork, RedactWork
 from facecctv.api.jobs import ENDED, Job, Kind, State
 from facecctv.api.problems import Problem
 from facecctv.schema import footage as form
+from facecctv.schema.basis import Text
 
 NOTICED = 0.5
 """Seconds between looks at a job for its events."""
@@ -28,7 +29,7 @@ class JobState(BaseModel):
     id: str
     kind: Kind
     state: State
-    source: schema.Text
+    source: Text
     """As the client named the video."""
     progress: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the work that is done; absent where the video does not say how long it is."""
