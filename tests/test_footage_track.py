@@ -108,7 +108,7 @@ def test_the_next_look_is_soon_while_little_is_known():
     assert tracker.next_look() == 0
     for index in range(1, 10):
         tracker(index, at(index), [face(50 + 4 * index, 50)])
-    assert tracker.next_look() == pytest.approx(0.5 * 24 / 100, rel=0.2)
+    assert tracker.next_look() == pytest.approx(0.75 * 24 / 100, rel=0.2)
 
 
 def test_frames_come_in_order():

@@ -16,6 +16,7 @@ from facecctv.api.limits import ServerLimits
 from facecctv.api.problems import Problem
 from facecctv.api.security import Keys
 from facecctv.api.turns import Cancelled, Line
+from facecctv.errors import MissingExtra
 from facecctv.footage.video import Video
 from facecctv.image import decode
 from tests.api.filmed import Filmed, film, heads, sound_only, walk
@@ -422,6 +423,21 @@ def test_what_is_not_installed_is_said_before_the_upload(app, talk, two):
         reply = await put(client, two, "?enhance=x4")
         assert (reply.status_code, reply.json()["reason"]) == (503, "not-installed")
         assert "jobs" in (await client.get("/v1/models")).json()["capabilities"]
+        await emptied(app)
+
+    talk(app, use)
+
+
+def test_a_program_without_video_says_so(app, talk, two, monkeypatch):
+    def absent(*_, **__):
+        raise MissingExtra("video is not part of this program: pip install facecctv")
+
+    monkeypatch.setattr("av.open", absent)  # as packaging/without_video.py does
+
+    async def use(client):
+        reply = await put(client, two)
+        assert (reply.status_code, reply.json()["reason"]) == (503, "not-installed")
+        assert "not part of this program" in reply.json()["detail"]
         await emptied(app)
 
     talk(app, use)

@@ -12,7 +12,7 @@ from facecctv.api.clips import MATROSKA, Clip, Room
 from facecctv.api.desk import Desk, Workshop
 from facecctv.api.jobs import Job, Kind
 from facecctv.api.problems import Problem
-from facecctv.errors import ModelNotFound, SettingError, VideoError
+from facecctv.errors import MissingExtra, ModelNotFound, SettingError, VideoError
 from facecctv.footage.attention import AttentionOptions
 from facecctv.footage.covering import ROUNDS, Covering, Path
 from facecctv.footage.decoding import Still
@@ -87,13 +87,17 @@ class _Watched:
 
 
 def opened(clip: Clip, desk: Desk) -> Video:
-    """The video in a clip; Problem 413 where it is larger or longer than allowed, 415 for none."""
+    """The video in a clip; Problem 413 where it is larger or longer than allowed, 415 for none, 503
+    where this program comes without video.
+    """
     try:
         video = Video(clip.data, desk.limits.max_frame_pixels)
     except VideoError as error:
         if "too large" in str(error):
             raise Problem(413, str(error), reason="video-too-large") from error
         raise Problem(415, str(error), reason="not-a-video") from error
+    except MissingExtra as error:
+        raise Problem(503, str(error), reason="not-installed") from error
     longest, duration = desk.limits.max_video_seconds, video.facts.duration
     if duration is not None and duration > longest:
         detail = f"a video may last {longest} seconds, not {float(duration):.0f}"

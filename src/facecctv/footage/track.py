@@ -28,6 +28,8 @@ _NEVER = 10.0
 _LONGEST_STEP = 0.25
 """Seconds that the first look in vain counts for, at most: until then, where nobody looked, nothing
 had changed."""
+_REACH = 0.75
+"""Widths of a face that it may move between two looks."""
 _YOUNG = 3
 """Sights from which on a track's velocity is worth something."""
 
@@ -164,7 +166,9 @@ class Tracker:
     def next_look(self) -> float:
         """Seconds after which someone may have moved too far to be known again; inf with nobody.
 
-        Half the width of a face at its speed, and at once while a track is too young to tell.
+        Three quarters of the width of a face at its speed, which is little more than half of how
+        far grown boxes may lie apart even without a guess at where the face is by then; and at once
+        while a track is too young to tell.
         """
         waits = [np.inf]
         for live in self._live:
@@ -172,7 +176,7 @@ class Tracker:
                 continue
             width = float(live.motion.state[2, 0])
             young = live.sights < _YOUNG
-            waits.append(0.0 if young else 0.5 * width / max(live.motion.speed, 1e-6))
+            waits.append(0.0 if young else _REACH * width / max(live.motion.speed, 1e-6))
         return float(min(waits))
 
     def _follow(self, index: int, time: Fraction, faces: Sequence[Face]) -> list[int]:
