@@ -16,6 +16,7 @@ from facecctv.evidence.provenance import Record
 from facecctv.evidence.steps import KNOWN, Chain
 from facecctv.image import decode, encode, read_metadata
 from facecctv.models.session import Session
+from facecctv.vision.drift import NO_RECOGNISER
 from tests.red_detector import red_detector, red_picture
 from tests.tiny_enhancers import constant_colouriser, mean_embedder, nearest_enhancer
 
@@ -115,9 +116,10 @@ def test_a_change_map_and_the_drift_of_each_face_come_on_request(app, post):
 
 def test_drift_is_unknown_where_pixels_moved_or_nothing_measures(app, app_of, bare, post):
     moved = post(app, "/v1/enhance?steps=resize:scale=2&drift=true", RED).json()
-    assert moved["faces"][0]["drift"] == {"verdict": "unknown"}
+    unknown = {"verdict": "unknown", "reason": "a step moved the pixels"}
+    assert moved["faces"][0]["drift"] == unknown
     alone = post(app_of(bare), "/v1/enhance?steps=sharpen&drift=true", RED).json()
-    assert alone["faces"][0]["drift"] == {"verdict": "unknown"}
+    assert alone["faces"][0]["drift"] == {"verdict": "unknown", "reason": NO_RECOGNISER}
 
 
 def test_colour_is_always_said_to_be_estimated(app, post):
