@@ -130,7 +130,7 @@ def test_a_picture_is_covered_but_for_who_is_in_another(clip, tmp_path, red_mode
 @pytest.mark.parametrize(("count", "size"), [(1, (64, 48)), (3, (16, 1)), (3, (2, 16))])
 def test_next_to_nothing_is_a_video_too(tmp_path, red_model, capsys, count, size):
     images = [np.full((size[1], size[0], 3), 90, np.uint8)] * count
-    path = write(tmp_path / "a.mkv", steady(count), *size, images=images, codec="ffv1")
+    path = write(tmp_path / "a.mkv", steady(count), *size, images=images, codec="libx264")
     for command in ("footage", "redact"):
         arguments = [command, str(path), "-o", str(tmp_path / command), "--json"]
         assert cli.main([*arguments, "--model", red_model]) == 0

@@ -91,7 +91,8 @@ def test_quality_counts_where_it_is_known():
 @given(similarities, st.floats(1e-3, 1), sizes, qualities, shapes)
 def test_a_higher_similarity_is_rarer_among_strangers_and_stronger_evidence(s, more, px, q, shape):
     found = replace(BY_HAND, shape=shape)
-    assert found.fmr(s + more, px, q) < found.fmr(s, px, q)
+    # So far below all strangers that the rate rounds to 1 there is nothing left to rise.
+    assert found.fmr(s + more, px, q) < found.fmr(s, px, q) or found.fmr(s + more, px, q) == 1
     assert found.llr(s + more, px, q) >= found.llr(s, px, q)
     assert 0 < found.fmr(s, px, q) <= 1
 

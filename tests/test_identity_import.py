@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 MEBIBYTE = 2**20
 
 IMPORT = """
-import json, pathlib, resource, sys, time
+import json, pathlib, sys, time
 import numpy as np
 from facecctv.errors import EntryError
 from facecctv.identity import exchange
@@ -48,7 +48,9 @@ with Watchlist(path, SECRET) as people:
     except EntryError as error:
         said = str(error)
     spent, busy = time.perf_counter() - began, time.process_time() - busy
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Unlike ru_maxrss not inherited from the process that started this one.
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
     anybody = next(people._vault.rows(1), None) is not None
     counts = {"people": people._vault.count(1), "templates": people._vault.count(2)}
 size = sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))

@@ -17,8 +17,9 @@ from facecctv.identity.sealing import Secret
 from facecctv.identity.watchlist import Watchlist
 from facecctv.models.session import Session
 from tests.patterned import CALIBRATION
-from tests.red_detector import red_detector
+from tests.red_detector import green_bodies, red_detector
 from tests.tiny_enhancers import constant_colouriser, mean_embedder, nearest_enhancer
+from tests.tiny_estimator import tiny_estimator
 
 CHECKS = [
     checks.not_a_server_error,
@@ -35,6 +36,8 @@ WORKSHOP = Workshop(
         "enhancer-x2": Session(nearest_enhancer(2)),
         "enhancer-x4": Session(nearest_enhancer(4)),
         "colouriser": Session(constant_colouriser()),
+        "face-attributes": Session(tiny_estimator()),
+        "body-detector": Session(green_bodies()),
         "face-embedder": Session(mean_embedder(extra={"calibration": CALIBRATION.to_json()})),
     },
 )

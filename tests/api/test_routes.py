@@ -14,7 +14,7 @@ from facecctv.image import decode, encode
 from facecctv.models.store import SHIPPED
 from facecctv.types import Face
 
-ABSENT = ("attributes", "redact")
+ABSENT = ("redact",)
 
 
 def pixels(url):

@@ -111,7 +111,7 @@ def test_it_begins_as_the_embedder_ends(tmp_path):
 
 
 def test_it_learns_and_its_file_says_the_same(faces, tmp_path):
-    schedule = Schedule(steps=20, learning_rate=1e-2, warm_up=3, average=0.7, workers=0, threads=1)
+    schedule = Schedule(steps=40, learning_rate=1e-2, warm_up=3, average=0.7, workers=0, threads=1)
     sight = dataclasses.replace(RECIPE.sight, clean=1.0)
     recipe = dataclasses.replace(RECIPE, schedule=schedule, sight=sight, faceless=0.0)
     model = TINY.build()

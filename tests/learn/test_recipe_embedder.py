@@ -40,7 +40,6 @@ def faces(count, people):
         np.stack([np.roll(image, i, axis=1) for i in range(count)]),
         rows / np.linalg.norm(rows, axis=1, keepdims=True),
         np.array(people),
-        np.full(count, 108, np.float32),
     )
 
 
