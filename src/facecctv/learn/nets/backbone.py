@@ -72,7 +72,8 @@ class _Preprocess(layers.Layer):
         self._function = function
 
     def call(self, x: Any) -> Any:
-        return self._function(x)
+        # Some of these functions change what they are given, which is the caller's.
+        return self._function(keras.ops.copy(x))
 
 
 def _maker(name: str) -> Callable[..., keras.Model]:

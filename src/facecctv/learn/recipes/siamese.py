@@ -38,7 +38,7 @@ from facecctv.learn.nets.siamese import (
     shipped_embedder,
 )
 from facecctv.learn.outcomes import PairOutcome, pair_outcome
-from facecctv.learn.recipes.single_face import TOLERANCE
+from facecctv.learn.recipes.single_face import HALF_WEIGHTS_TOLERANCE
 from facecctv.learn.teaching_losses import ContrastiveLoss, Mining, TripletLoss
 from facecctv.learn.watching import Watcher
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, Threshold, TrainingData
@@ -208,11 +208,10 @@ def export_embedder(model: keras.Model, card: Card) -> bytes:
         inputs=["face"],
         outputs=["embedding"],
         dynamic={"face": {0: "batch"}, "embedding": {0: "batch"}},
-        half=False,
     )
     rng = np.random.default_rng(0)
     examples = [[rng.uniform(0, 255, (n, size, size, 3)).astype(np.float32)] for n in (1, 3)]
-    check_parity(embedder, exported, examples, tolerance=TOLERANCE)
+    check_parity(embedder, exported, examples, tolerance=HALF_WEIGHTS_TOLERANCE)
     return exported
 
 
