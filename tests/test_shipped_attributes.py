@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from facecctv.build import FACE_ATTRIBUTES, estimator
-from facecctv.errors import ModelNotFound
+from facecctv.build import estimator
 from facecctv.geometry import align
-from facecctv.models.store import Store
 from facecctv.settings import Settings
 from facecctv.types import Face
 
@@ -19,10 +17,6 @@ BOX = [185, 65, 260, 173]
 
 @pytest.fixture(scope="module")
 def estimate():
-    try:
-        Store(None).load(FACE_ATTRIBUTES)
-    except ModelNotFound:
-        pytest.skip("face-attributes is not shipped")
     return estimator(Settings())
 
 

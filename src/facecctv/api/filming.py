@@ -321,22 +321,15 @@ class RedactWork:
             output.release()
             raise
         self.output = output
-        self.result = form.Redacted(
+        self.result = form.Redacted.of(
+            done,
             source=self.source,
             sha256=hashlib.sha256(self.clip.data).hexdigest(),
             output=f"{PurePath(self.source).stem or 'video'}-redacted{self.suffix}",
             output_sha256=hashlib.sha256(output.data).hexdigest(),
             style=wishes.options.style,
             sound=sound,
-            frames=done.frames,
-            covered_frames=done.covered_frames,
-            covers=done.covers,
-            filled=done.filled,
-            coverage=done.coverage,
-            checked=done.checked,
-            found_after=done.found_after,
             kept=tuple(person.number for person in self._kept) or None,
-            review=tuple(form.Review.of(one) for one in done.review),
         )
 
     @property

@@ -220,24 +220,17 @@ class _Job:
         done, sound = make(source, sha256, made)
         self.found_after += done.found_after
         kept, references = self._work.kept, self._work.references
-        result = form.Redacted(
+        result = form.Redacted.of(
+            done,
             source=source,
             sha256=sha256,
             output=name,
             output_sha256=watching.sha256_of(os.fspath(made)),
             style=self._work.options.style,
             sound=sound,
-            frames=done.frames,
-            covered_frames=done.covered_frames,
-            covers=done.covers,
-            filled=done.filled,
-            coverage=done.coverage,
-            checked=done.checked,
-            found_after=done.found_after,
             kept=tuple(person.number for person in kept.people) if kept else None,
             references=references.sha256 if references else None,
             spared=done.spared if kept or references else None,
-            review=tuple(form.Review.of(one) for one in done.review),
         )
         record = f"{name}.json"
         write_atomic(self._workshop / record, f"{result.to_json()}\n".encode())

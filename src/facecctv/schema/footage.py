@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -253,3 +253,18 @@ class Redacted(_Model):
     spared: Annotated[int, Field(ge=0)] | None = None
     """Passages, or faces of a picture, that were left to be seen."""
     review: tuple[Review, ...] = ()
+
+    @classmethod
+    def of(cls, done: redact.Redaction, **facts: Any) -> Self:
+        """What was covered, with the other fields as they are given."""
+        return cls(
+            frames=done.frames,
+            covered_frames=done.covered_frames,
+            covers=done.covers,
+            filled=done.filled,
+            coverage=done.coverage,
+            checked=done.checked,
+            found_after=done.found_after,
+            review=tuple(Review.of(one) for one in done.review),
+            **facts,
+        )

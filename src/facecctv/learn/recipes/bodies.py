@@ -29,11 +29,12 @@ from facecctv.learn.recipes.detector import (
     Recipe,
     batch_maker,
     export_detector,
+    precision_by_height,
     step_loss,
 )
 from facecctv.learn.releasing import averaged, release_model
 from facecctv.metrics import BODY_HEIGHT_BANDS
-from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, Threshold, TrainingData
+from facecctv.models.card import Card, ModelInput, ModelOutput, Threshold, TrainingData
 from facecctv.models.session import Session
 from facecctv.vision.anchors import BODY_LEVELS
 from facecctv.vision.detect import DetectOptions, Detector
@@ -156,17 +157,7 @@ def release(run: Path, data: Path, folder: Path, recipe: Recipe, commit: str) ->
             )
         },
         training_data=TRAINING_DATA,
-        metrics=tuple(
-            Metric(
-                name="AP@0.5",
-                value=round(band.ap, 4),
-                conditions=f"val, {condition.description}, "
-                + (f"{band.low:g} to {band.high:g} px" if index else "all from 8 px"),
-            )
-            for condition in report.conditions
-            for index, band in enumerate(condition.bands)
-            if band.faces
-        ),
+        metrics=precision_by_height(report),
     )
     release_model(folder, exported, card)
     return card

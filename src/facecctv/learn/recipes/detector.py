@@ -27,7 +27,7 @@ from facecctv.learn.data.detection import (
 )
 from facecctv.learn.data.mosaic import Mosaic, Pool, compose
 from facecctv.learn.data.scenes import PEOPLED_SCENES
-from facecctv.learn.evaluate import LOWEST_THRESHOLD, evaluate_detector
+from facecctv.learn.evaluate import LOWEST_THRESHOLD, DetectorReport, evaluate_detector
 from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
@@ -240,19 +240,25 @@ def release(run: Path, data: Path, folder: Path, recipe: Recipe, commit: str) ->
             for name, point in zip(("default", "strict"), clean.working_points, strict=True)
         },
         training_data=TRAINING_DATA,
-        metrics=tuple(
-            Metric(
-                name="AP@0.5",
-                value=round(band.ap, 4),
-                conditions=f"val, {condition.description}, "
-                + (f"{band.low:g} to {band.high:g} px" if index else "all from 8 px"),
-            )
-            for condition in report.conditions
-            for index, band in enumerate(condition.bands)
-        ),
+        metrics=precision_by_height(report),
     )
     release_model(folder, exported, card)
     return card
+
+
+def precision_by_height(report: DetectorReport) -> tuple[Metric, ...]:
+    """Average precision in each condition: of all, and by height where there is anybody."""
+    return tuple(
+        Metric(
+            name="AP@0.5",
+            value=round(band.ap, 4),
+            conditions=f"val, {condition.description}, "
+            + (f"{band.low:g} to {band.high:g} px" if index else "all from 8 px"),
+        )
+        for condition in report.conditions
+        for index, band in enumerate(condition.bands)
+        if band.faces
+    )
 
 
 AT = "false alarms a picture on the clean validation split"
