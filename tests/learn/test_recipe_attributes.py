@@ -22,6 +22,7 @@ from facecctv.learn.recipes.attributes import (
     export_attributes,
     step_loss,
 )
+from facecctv.learn.starting import starting_weights
 from facecctv.models.session import Session
 from facecctv.vision.attributes import AttributeEstimator
 
@@ -98,7 +99,7 @@ def test_it_begins_as_the_embedder_ends(tmp_path):
     state = {f"net.{name}": value for name, value in teacher.state_dict().items()}
     torch.save({"average": state | {"people": torch.zeros(1)}}, tmp_path / "checkpoint.pt")
     model = TINY.build()
-    begin_with(model, tmp_path)
+    begin_with(model, starting_weights(tmp_path, (), prefix="net."))
     theirs, ours = teacher.state_dict(), model.state_dict()
     shared = [name for name in ours if name in theirs]
     assert {name.rpartition(".")[2].partition("/")[0] for name in shared} == {

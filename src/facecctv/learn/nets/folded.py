@@ -8,7 +8,7 @@ the statistics of the batches are no longer its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from facecctv.errors import ModelError
-from facecctv.learn.nets.blocks import ConvNorm
+from facecctv.learn.nets.blocks import ConvNorm, Convolve
 
 _TRANSPARENT = {"Relu", "Resize"}
 
@@ -41,21 +41,36 @@ def load_folded(model: keras.Model, exported: bytes) -> None:
 
 
 def load_in_order(model: keras.Model, exported: bytes) -> None:
-    """Gives a network without branches, such as the face embedder, the weights of its ONNX file.
+    """Gives a network whose layers are called in the order of their making its own ONNX file's.
 
-    Its convolutions and its dense layer stand in the file in the order in which they were built.
-    Raises ModelError where their number or a shape differs.
+    All of ours but the detectors are. Convolutions without a bias, such as the constant one that
+    makes colours out of classes, hold nothing learnt and are passed over. Raises ModelError where
+    the number of layers or a shape differs.
     """
     graph = onnx.load_model_from_string(exported).graph
     values = _values(graph)
-    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
-    kinds = ConvNorm | keras.layers.Dense
+    nodes = [n for n in graph.node if n.op_type in ("Conv", "Gemm") and len(n.input) == 3]
+    kinds = ConvNorm | Convolve | keras.layers.Dense
     built = [layer for layer in model.layers if isinstance(layer, kinds)]
     if len(nodes) != len(built):
         raise ModelError(f"the file has {len(nodes)} layers with weights, not {len(built)}")
-    for node, layer in zip(nodes, built, strict=True):
+    heads = [_made(output)[0].name for output in model.outputs]
+    for node, layer in zip(_heads_last(nodes, graph), _sorted_heads(built, heads), strict=True):
         weight, bias = (values[name] for name in node.input[1:])
         _put(layer, weight, bias)
+
+
+def _heads_last(nodes: Sequence[onnx.NodeProto], graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Layers that give an output after all others, in the order of the outputs."""
+    rank = {output.name: place for place, output in enumerate(graph.output)}
+    return sorted(nodes, key=lambda node: rank.get(node.output[0], -1))
+
+
+def _sorted_heads(
+    layers: Sequence[keras.layers.Layer], heads: Sequence[str]
+) -> list[keras.layers.Layer]:
+    rank = {name: place for place, name in enumerate(heads)}
+    return sorted(layers, key=lambda layer: rank.get(layer.name, -1))
 
 
 def _values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
@@ -111,6 +126,8 @@ def _put(layer: keras.layers.Layer, weight: np.ndarray, bias: np.ndarray) -> Non
             (layer.mean, 0 * ones),
             (layer.variance, ones * np.float32(1 - layer.epsilon)),
         ]
+    elif isinstance(layer, Convolve):
+        values = [(layer.weight, weight), (layer.bias, bias)]
     elif isinstance(layer, keras.layers.Dense):
         values = [(layer.kernel, weight), (layer.bias, bias)]
     else:

@@ -61,6 +61,13 @@ from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.attributes import AttributesNet
 from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.starting import (
+    STATISTICS,
+    Weights,
+    add_options,
+    rescheduled,
+    starting_weights,
+)
 from facecctv.models.card import Card
 from facecctv.models.session import Session
 from facecctv.vision.attributes import KEY, AttributeEstimator
@@ -163,16 +170,18 @@ TRUNK = ("stem", "down", "stage")
 """What the names of the layers begin with that are taken over from the embedder."""
 
 
-def begin_with(model: torch.nn.Module, run: Path) -> None:
-    """Puts the averaged weights of an embedder's run into the trunk; ModelError if it differs."""
-    prefix = "net."
-    found = {k[len(prefix) :]: v for k, v in averaged(run).items() if k.startswith(prefix)}
+def begin_with(model: torch.nn.Module, found: Weights) -> None:
+    """Takes over the weights of a network with the same trunk; ModelError if it differs.
+
+    Of an embedder that is the trunk, of a network like this one everything.
+    """
     own = model.state_dict()
     trunk = [name for name in own if name.rpartition(".")[2].startswith(TRUNK)]
-    wrong = [name for name in trunk if name not in found or found[name].shape != own[name].shape]
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    wrong = [name for name in trunk if name not in fitting]
     if wrong:
-        raise ModelError(f"{run}: no embedder with the same trunk, {wrong[0]} differs")
-    model.load_state_dict({name: found[name] for name in trunk}, strict=False)
+        raise ModelError(f"the start is no network with the same trunk, {wrong[0]} differs")
+    model.load_state_dict(fitting, strict=False)
 
 
 def train(
@@ -180,7 +189,8 @@ def train(
 ) -> Average:
     """Trains (or goes on training) the network; checkpoints and log go to the run folder.
 
-    `start` is the run of an embedder with the same trunk; without it the network begins at random.
+    `start` has the weights to begin with: the run of an embedder with the same trunk, or a released
+    embedder or attributes model. Without it the network begins at random.
     """
     torch.manual_seed(recipe.schedule.seed)
     faces = load_labelled(data / "portraits", "train")
@@ -188,11 +198,13 @@ def train(
         load_unpeopled(data / "scenes", "train"), 3, np.random.default_rng(recipe.schedule.seed)
     )
     model = recipe.net.build()
+    make = batch_maker(faces, faceless, recipe)
     if start is not None:
-        begin_with(model, start)
+        batches = (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
+        begin_with(model, starting_weights(start, batches, prefix="net."))
     return fit(
         model,
-        batch_maker(faces, faceless, recipe),
+        make,
         step_loss(recipe, faces),
         recipe.schedule,
         run,
@@ -271,7 +283,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/attributes"))
-    parser.add_argument("--start", type=Path, metavar="RUN", help="of an embedder, for the trunk")
+    add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     parser.add_argument("--mirror", action="store_true", help="look at mirror images too")
@@ -290,4 +302,5 @@ if __name__ == "__main__":
             write_atomic(arguments.report, (told.to_json() + "\n").encode())
         print(made.model_dump_json(indent=1, exclude={"extra"}))
     else:
-        train(arguments.data, arguments.run, Recipe(), arguments.start, Console(width=120))
+        recipe = Recipe(schedule=rescheduled(Recipe().schedule, arguments))
+        train(arguments.data, arguments.run, recipe, arguments.start, Console(width=120))

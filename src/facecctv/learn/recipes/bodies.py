@@ -32,7 +32,8 @@ from facecctv.learn.recipes.detector import (
     precision_by_height,
     step_loss,
 )
-from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.releasing import release_model
+from facecctv.learn.starting import STATISTICS, add_options, rescheduled, starting_weights
 from facecctv.metrics import BODY_HEIGHT_BANDS
 from facecctv.models.card import Card, ModelInput, ModelOutput, Threshold, TrainingData
 from facecctv.models.session import Session
@@ -95,18 +96,20 @@ def train(
 ) -> Average:
     """Trains (or goes on training) the body detector; checkpoints and log go to the run folder.
 
-    `start` is the folder of a run of the face detector: this one begins with what fits of its
-    averaged weights.
+    `start`, the run of a face detector or a released face or body detector, has the weights to
+    begin with, as far as they fit.
     """
     torch.manual_seed(recipe.schedule.seed)
     model = recipe.net.build()
+    make = batch_maker(body_pool(data), recipe)
     if start:
-        fitting = load_what_fits(model, averaged(start))
+        batches = (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
+        fitting = load_what_fits(model, starting_weights(start, batches))
         if console:
             console.print(f"{fitting} of {len(model.state_dict())} weights from {start}")
     return fit(
         model,
-        batch_maker(body_pool(data), recipe),
+        make,
         step_loss(recipe.loss, recipe.net.levels),
         recipe.schedule,
         run,
@@ -193,8 +196,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/bodies"))
-    parser.add_argument("--start", type=Path, metavar="RUN", help="of the face detector")
-    parser.add_argument("--steps", type=int, default=BODIES.schedule.steps)
+    add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -202,6 +204,5 @@ if __name__ == "__main__":
         made = release(arguments.run, arguments.data, arguments.release, BODIES, arguments.commit)
         print(made.model_dump_json(indent=1))
     else:
-        schedule = replace(BODIES.schedule, steps=arguments.steps)
-        recipe = replace(BODIES, schedule=schedule)
+        recipe = replace(BODIES, schedule=rescheduled(BODIES.schedule, arguments))
         train(arguments.data, arguments.run, recipe, Console(width=120), start=arguments.start)

@@ -39,6 +39,7 @@ from facecctv.learn.nets.colouriser import (
 )
 from facecctv.learn.recipes.enhancer import TRAINING_DATA
 from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.starting import add_options, rescheduled, starting_weights
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput
 from facecctv.models.session import Session
 from facecctv.types import Floats, Image
@@ -169,12 +170,24 @@ def step_loss(
     return step
 
 
-def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None) -> Average:
-    """Trains (or goes on training) the colouriser; checkpoints and log go to the run folder."""
+def train(
+    data: Path,
+    run: Path,
+    recipe: Recipe,
+    console: Console | None = None,
+    *,
+    start: Path | None = None,
+) -> Average:
+    """Trains (or goes on training) the colouriser; checkpoints and log go to the run folder.
+
+    `start`, another run or a released colouriser, has the weights to begin with.
+    """
     torch.manual_seed(recipe.schedule.seed)
     make = batch_maker(load_sharp(data, crowds=5000), recipe)
     classes = ClassLoss(class_weights(make, recipe.uniform), recipe.blur)
     model = recipe.net.build()
+    if start is not None:
+        model.load_state_dict(starting_weights(start, ()))
     return fit(
         model,
         make,
@@ -260,6 +273,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/colouriser"))
+    add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -268,4 +282,6 @@ if __name__ == "__main__":
         made = release(run, arguments.data, folder, Recipe().net, arguments.commit)
         print(made.model_dump_json(indent=1))
     else:
-        train(arguments.data, arguments.run, Recipe(), Console(width=120))
+        recipe = Recipe(schedule=rescheduled(Recipe().schedule, arguments))
+        console = Console(width=120)
+        train(arguments.data, arguments.run, recipe, console, start=arguments.start)

@@ -10,7 +10,7 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.losses import DetectionLoss
 from facecctv.learn.nets.detector import DetectorNet
 from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.starting import STATISTICS, add_options, rescheduled, starting_weights
 from facecctv.learn.targets import make_targets
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, Threshold, TrainingData
 from facecctv.models.session import Session
@@ -153,13 +154,14 @@ def train(
 ) -> Average:
     """Trains (or goes on training) the face detector; checkpoints and log go to the run folder.
 
-    `start` is the folder of an earlier run whose averaged weights this one begins with.
+    `start`, an earlier run or a released face detector, has the weights to begin with.
     """
     torch.manual_seed(recipe.schedule.seed)
     model = recipe.net.build()
-    if start:
-        model.load_state_dict(averaged(start))
     make = batch_maker(face_pool(data), recipe)
+    if start:
+        batches = (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
+        model.load_state_dict(starting_weights(start, batches))
     return fit(
         model,
         make,
@@ -288,7 +290,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/detector"))
-    parser.add_argument("--refine", type=Path, metavar="RUN", help="second phase, from this run")
+    parser.add_argument("--refine", action="store_true", help="the second phase; wants --start")
+    add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -297,5 +300,6 @@ if __name__ == "__main__":
         print(made.model_dump_json(indent=1))
     else:
         recipe = REFINEMENT if arguments.refine else Recipe()
+        recipe = replace(recipe, schedule=rescheduled(recipe.schedule, arguments))
         console = Console(width=120)
-        train(arguments.data, arguments.run, recipe, console, start=arguments.refine)
+        train(arguments.data, arguments.run, recipe, console, start=arguments.start)

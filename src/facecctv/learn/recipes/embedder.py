@@ -39,6 +39,7 @@ from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.embedder import EmbedderNet
 from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.starting import STATISTICS, add_options, rescheduled, starting_weights
 from facecctv.learn.stated import FITTED, StatedRate, calibrated, judge
 from facecctv.learn.verification import Embed, SizeReport, draw_pairs, see_people, verification
 from facecctv.models.card import (
@@ -168,15 +169,29 @@ def student(recipe: Recipe, portraits: AlignedFaces, named: AlignedFaces) -> Stu
     return Student(recipe.net.build(), bank, torch.from_numpy(means))
 
 
-def train(data: Path, run: Path, recipe: Recipe, console: Console | None = None) -> Average:
-    """Trains (or goes on training) the embedder; checkpoints and log go to the run folder."""
+def train(
+    data: Path,
+    run: Path,
+    recipe: Recipe,
+    console: Console | None = None,
+    *,
+    start: Path | None = None,
+) -> Average:
+    """Trains (or goes on training) the embedder; checkpoints and log go to the run folder.
+
+    `start`, the folder of another run or a released embedder, has the weights to begin with.
+    """
     torch.manual_seed(recipe.schedule.seed)
     portraits = load_portraits(data / "portraits", "train")
     named = load_people_aligned(data / "identities", "train")
     model = student(recipe, portraits, named)
+    make = batch_maker(portraits, named, recipe)
+    if start is not None:
+        batches = (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
+        model.net.load_state_dict(starting_weights(start, batches, prefix="net."))
     return fit(
         model,
-        batch_maker(portraits, named, recipe),
+        make,
         step_loss(recipe),
         recipe.schedule,
         run,
@@ -350,6 +365,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=Path("runs/embedder"))
+    add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -358,4 +374,6 @@ if __name__ == "__main__":
         made = release(run, arguments.data, folder, Recipe().net, arguments.commit)
         print(made.model_dump_json(indent=1, exclude={"extra"}))
     else:
-        train(arguments.data, arguments.run, Recipe(), Console(width=120))
+        console = Console(width=120)
+        recipe = Recipe(schedule=rescheduled(Recipe().schedule, arguments))
+        train(arguments.data, arguments.run, recipe, console, start=arguments.start)

@@ -38,6 +38,7 @@ from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.embedder import EmbedderNet
 from facecctv.learn.nets.enhancer import EnhancerNet
 from facecctv.learn.releasing import averaged, release_model
+from facecctv.learn.starting import add_options, rescheduled, starting_weights
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput, TrainingData
 from facecctv.models.session import Session
 from facecctv.vision.enhance import Enhancer
@@ -153,19 +154,17 @@ def _square(pictures: torch.Tensor) -> torch.Tensor:
     return part.contiguous(memory_format=torch.channels_last)
 
 
-def load_embedder(run: Path, net: EmbedderNet | None = None) -> torch.nn.Module:
-    """The embedder of a run, frozen."""
-    prefix = "net."
-    state = {k[len(prefix) :]: v for k, v in averaged(run).items() if k.startswith(prefix)}
+def load_embedder(source: Path, net: EmbedderNet | None = None) -> torch.nn.Module:
+    """The embedder of a run or of a released file, frozen."""
     model = (net or EmbedderNet()).build()
-    model.load_state_dict(state)
+    model.load_state_dict(starting_weights(source, (), prefix="net."))
     return model.requires_grad_(False)
 
 
-def start_from(model: torch.nn.Module, run: Path) -> None:
-    """Takes over the averaged weights of an earlier run; layers of another shape stay new."""
-    own = model.state_dict()
-    same = {k: v for k, v in averaged(run).items() if k in own and own[k].shape == v.shape}
+def start_from(model: torch.nn.Module, source: Path) -> None:
+    """Takes over the weights of a run or of a released file; layers of another shape stay new."""
+    own, found = model.state_dict(), starting_weights(source, ())
+    same = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
     model.load_state_dict(own | same)
 
 
@@ -180,7 +179,8 @@ def train(
 ) -> Average:
     """Trains (or goes on training) an enhancer; checkpoints and log go to the run folder.
 
-    `start` is the folder of an earlier run to begin with, `embedder` that of the embedder's run.
+    `start`, an earlier run or a released enhancer, has the weights to begin with; `embedder`, a run
+    or a released one, judges identity.
     """
     torch.manual_seed(recipe.schedule.seed)
     model = recipe.net.build()
@@ -293,8 +293,8 @@ if __name__ == "__main__":
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="folder of an earlier run")
-    parser.add_argument("--embedder", type=Path, help="folder of the embedder's run")
+    add_options(parser)
+    parser.add_argument("--embedder", type=Path, help="a run or .onnx of the embedder")
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
@@ -308,7 +308,7 @@ if __name__ == "__main__":
         train(
             arguments.data,
             arguments.run,
-            recipe,
+            replace(recipe, schedule=rescheduled(recipe.schedule, arguments)),
             Console(width=140),
             start=arguments.start,
             embedder=arguments.embedder,
