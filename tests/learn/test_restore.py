@@ -30,7 +30,7 @@ from facecctv.learn.evaluate_restoring import (
 )
 from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Schedule, fit
-from facecctv.learn.nets.colouriser import CHROMA_UNIT, ColouriserNet, annealed_mean, palette
+from facecctv.learn.nets.colouriser import CHROMA_UNIT, ColouriserNet, palette, shown_chroma
 from facecctv.learn.nets.embedder import EmbedderNet
 from facecctv.learn.nets.enhancer import EnhancerNet
 from facecctv.learn.recipes import colouriser, enhancer
@@ -158,14 +158,31 @@ class TestNetworks:
         assert len(colours) == len({tuple(c) for c in colours.tolist()})
         assert 100 < len(colours) < 400
 
-    def test_the_annealed_mean_by_hand(self):
-        logits = torch.full((1, len(palette()), 1, 1), -30.0)
+    def test_the_shown_chroma_by_hand(self):
+        logits = torch.full((1, len(palette()), 1, 1), -60.0)
         logits[0, 5], logits[0, 9] = 1.0, 1.0
-        expected = (palette()[5] + palette()[9]) / 2 / CHROMA_UNIT
-        np.testing.assert_allclose(annealed_mean(logits, 0.4)[0, :, 0, 0], expected, atol=1e-6)
+        one, other = palette()[5] / CHROMA_UNIT, palette()[9] / CHROMA_UNIT
+        mean = (one + other) / 2
+        spread = np.linalg.norm(one - other) / 2  # of two points, around their middle
+        certainty = np.linalg.norm(mean) / (np.linalg.norm(mean) + spread)
+        assert 0.3 < certainty < 1
+        full = shown_chroma(logits, 0.4, certain=0.3)[0, :, 0, 0]
+        np.testing.assert_allclose(full, mean, atol=1e-5)
+        paler = shown_chroma(logits, 0.4, certain=1.0)[0, :, 0, 0]
+        np.testing.assert_allclose(paler, mean * certainty, atol=1e-5)
         logits[0, 5] = 2.0
-        sharper = annealed_mean(logits, 0.05)[0, :, 0, 0]
-        np.testing.assert_allclose(sharper, palette()[5] / CHROMA_UNIT, atol=1e-6)
+        sharper = shown_chroma(logits, 0.05, certain=0.9)[0, :, 0, 0]
+        np.testing.assert_allclose(sharper, one, atol=1e-4)
+
+    def test_no_colour_where_the_colours_cancel_out(self):
+        opposite = [np.flatnonzero((palette() == c).all(axis=1))[0] for c in ((24, 0), (-24, 0))]
+        logits = torch.full((1, len(palette()), 1, 1), -60.0, requires_grad=True)
+        with torch.no_grad():
+            logits[0, opposite] = 1.0
+        shown = shown_chroma(logits, 0.5, 0.65)
+        np.testing.assert_allclose(shown.detach(), 0, atol=1e-6)
+        shown.sum().backward()
+        assert torch.isfinite(logits.grad).all()
 
     def test_export_equals_the_colouriser(self, tmp_path, sharp):
         recipe = colouriser.Recipe(net=TINY_COLOUR, batch=2, schedule=Schedule(steps=1, workers=0))

@@ -45,7 +45,9 @@ class ColouriserNet:
     stem: tuple[int, ...] = (24, 48)
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (2, 2, 2)
-    temperature: float = 0.4
+    temperature: float = 0.5
+    certain: float = 0.65
+    """Certainty (see `shown_chroma`) from which a colour is shown in full; below, paler."""
 
     @property
     def multiple_of(self) -> int:
@@ -67,23 +69,19 @@ class ColouriserNet:
 
     def with_chroma(self, model: keras.Model) -> keras.Model:
         """The model that is shipped: (N, 1, H, W) -> (N, 2, H, W) a*, b* in CHROMA_UNIT."""
-        chroma = AnnealedMean(self.temperature, name="chroma")(model.output)
+        chroma = ShownChroma(self.temperature, self.certain, name="chroma")(model.output)
         return keras.Model(model.input, chroma, name="colouriser")
 
 
-class AnnealedMean(keras.layers.Layer):
-    """Class logits -> the mean chroma of the distribution sharpened by a temperature, enlarged.
+class ShownChroma(keras.layers.Layer):
+    """Class logits -> the chroma that is shown, enlarged to the size of the lightness."""
 
-    After Zhang et al. 2016: 1 is the plain mean, pale where the network is in doubt; towards 0 it
-    becomes the likeliest class, vivid and patchy.
-    """
-
-    def __init__(self, temperature: float, **kwargs: Any) -> None:
+    def __init__(self, temperature: float, certain: float, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.temperature = temperature
+        self.temperature, self.certain = temperature, certain
 
     def call(self, logits: torch.Tensor) -> torch.Tensor:
-        chroma = annealed_mean(logits, self.temperature)
+        chroma = shown_chroma(logits, self.temperature, self.certain)
         return functional.interpolate(
             chroma, scale_factor=float(STRIDE), mode="bilinear", align_corners=False
         )
@@ -93,8 +91,25 @@ class AnnealedMean(keras.layers.Layer):
         return (n, 2, h and STRIDE * h, w and STRIDE * w)
 
 
-def annealed_mean(logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    """(N, K, H, W) logits -> (N, 2, H, W) a*, b* in CHROMA_UNIT."""
+def shown_chroma(logits: torch.Tensor, temperature: float, certain: float) -> torch.Tensor:
+    """(N, K, H, W) logits -> (N, 2, H, W) a*, b* in CHROMA_UNIT.
+
+    The mean chroma of the distribution sharpened by a temperature, after Zhang et al. 2016: 1 is
+    the plain mean; towards 0 it becomes the likeliest class, vivid and patchy. A place is certain
+    as far as its mean's length outweighs the spread of the distribution around it, from 0 to 1.
+    Where it is less certain than `certain` its colour is paler in proportion: a colour that the
+    network doubts is more often wrong than grey is.
+    """
     weights = functional.softmax(logits.float() / temperature, dim=1)
     colours = torch.from_numpy(palette() / CHROMA_UNIT).T[..., None, None]
-    return functional.conv2d(weights, colours)
+    squares = colours.square().sum(dim=0, keepdim=True)
+    moments = functional.conv2d(weights, torch.cat([colours, squares]))
+    chroma = moments[:, :2]
+    length = chroma.square().sum(dim=1, keepdim=True)
+    spread = (moments[:, 2:] - length).clamp(min=0)
+    certainty = 1 / (1 + torch.sqrt((spread + _TINY) / (length + _TINY)))
+    return chroma * (certainty / certain).clamp(max=1)
+
+
+_TINY = 1e-6
+"""Keeps the slope of roots at zero finite."""

@@ -34,8 +34,8 @@ from facecctv.learn.nets.colouriser import (
     GRID,
     STRIDE,
     ColouriserNet,
-    annealed_mean,
     palette,
+    shown_chroma,
 )
 from facecctv.learn.recipes.enhancer import TRAINING_DATA
 from facecctv.learn.releasing import averaged, release_model
@@ -161,7 +161,7 @@ def step_loss(
         logits = model(batch["lightness"].contiguous(memory_format=torch.channels_last))
         with torch.autocast("cpu", enabled=False):
             entropy = classes(logits, batch["chroma"])
-            shown = annealed_mean(logits, recipe.net.temperature)
+            shown = shown_chroma(logits, recipe.net.temperature, recipe.net.certain)
             apart = (shown - batch["chroma"] / CHROMA_UNIT).square().sum(dim=1)
             distance = torch.sqrt(apart + 1e-4).mean()
             loss = entropy + recipe.shown * distance
@@ -231,7 +231,7 @@ def colouriser_card(net: ColouriserNet, **facts: Any) -> Card:
     return Card(
         name="colouriser",
         task="colouriser",
-        version="1",
+        version="2",
         description="Estimates plausible colours from lightness; not what the colours were.",
         input=ModelInput(colour="L", mean=(0.0,), std=(1.0,), multiple_of=net.multiple_of),
         outputs=(
