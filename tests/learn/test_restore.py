@@ -62,7 +62,7 @@ class TestPatches:
 
     @pytest.mark.parametrize("scale", [2, 4])
     def test_clean_is_bicubic(self, sharp, scale):
-        camera = Camera(scale=scale, clean=1.0, photometric=0.0)
+        camera = Camera(scale=scale, clean=1.0, photometric=0.0, nightly=0.0)
         small, large = small_and_sharp(sharp.aligned[0], camera, np.random.default_rng(0))
         assert small.shape == (128 // scale, 128 // scale, 3)
         np.testing.assert_array_equal(large, sharp.aligned[0])
@@ -76,6 +76,22 @@ class TestPatches:
             ]
             for a, b in zip(*pairs, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+    def test_by_night_both_are_grey_and_only_one_is_grainy(self, sharp):
+        """Grain: what stays of a flat wall when its mean is taken away."""
+        wall = np.full((128, 128, 3), 128, np.uint8)
+        camera = Camera(nightly=1.0)
+        grains = []
+        for seed in range(20):
+            small, large = small_and_sharp(wall, camera, np.random.default_rng(seed))
+            for picture in (small, large):
+                assert (picture == picture[..., :1]).all()
+            plain = cv2.resize(large, (32, 32), interpolation=cv2.INTER_AREA).astype(float)
+            assert abs(small.mean() - plain.mean()) < 4
+            assert np.abs(np.diff(large[..., 0].astype(int))).max() <= 8  # the light falls off
+            grains.append((small - plain).std())
+        assert max(grains) > 10
+        assert min(grains) < 4
 
     def test_the_standard_chain_loses_detail_but_stays_in_place(self, sharp):
         small, large = standard_small(sharp.aligned[0], 4, np.random.default_rng(3))

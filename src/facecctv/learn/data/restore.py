@@ -131,6 +131,8 @@ class Camera:
     """Share that is only made smaller, by `bicubic`."""
     photometric: float = 0.3
     """Share with other light, colour or night mode: both pictures get it, nothing undoes it."""
+    nightly: float = 0.12
+    """Share through an infra-red camera at its limit: grey, dim, with coarse grey grain."""
     least: float = 0.1
     """Lowest strength of the chain; drawn evenly up to 1."""
 
@@ -138,6 +140,8 @@ class Camera:
 def small_and_sharp(sharp: Image, camera: Camera, rng: np.random.Generator) -> tuple[Image, Image]:
     """(H, W, 3) -> the small picture (H / scale, W / scale, 3) and the one to recover."""
     height, width = (side // camera.scale for side in sharp.shape[:2])
+    if rng.random() < camera.nightly:
+        return _nightly(sharp, camera, rng)
     if rng.random() < camera.photometric:
         operator: Operator = (tone, tint, night)[rng.integers(3)]
         sharp = operator(sharp, rng, 0.7)
@@ -158,6 +162,23 @@ def small_and_sharp(sharp: Image, camera: Camera, rng: np.random.Generator) -> t
     if rng.random() < 0.75:
         small = compress(small, rng, 0.9 * strength)
     return small, sharp
+
+
+def _nightly(sharp: Image, camera: Camera, rng: np.random.Generator) -> tuple[Image, Image]:
+    """By night with the gain turned up. The light is not to be undone, the grain is.
+
+    The grain of an infra-red camera is grey, and stronger for its picture than by day.
+    """
+    height, width = (side // camera.scale for side in sharp.shape[:2])
+    sharp = night(sharp, rng, 0.8)
+    levels = np.arange(256, dtype=np.float32) * rng.uniform(0.35, 1.0) + rng.uniform(0, 35)
+    sharp = np.asarray(cv2.LUT(sharp, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)
+    image = defocus(sharp, rng, 0.6 * rng.random() * min(1.0, camera.scale / 4))
+    small = noise(_sampled(image, width, height, rng), rng, rng.uniform(0.2, 1.0))
+    small = np.repeat(small[..., int(rng.integers(3)), None], 3, axis=2)
+    if rng.random() < 0.75:
+        small = compress(small, rng, 0.6 * rng.random())
+    return np.ascontiguousarray(small), sharp
 
 
 def _sampled(image: Image, width: int, height: int, rng: np.random.Generator) -> Image:
