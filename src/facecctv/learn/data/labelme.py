@@ -235,8 +235,8 @@ def labelme_json(item: Labelled, picture: str, data: bytes | None = None) -> byt
     `picture` is its path as seen from the JSON; `data`, where given, is the picture itself, to be
     embedded. Attributes and identity go into a key that labelme keeps when it saves.
     """
-    # Numbered also where there is one box with landmarks: whoever draws a second beside it leaves no
-    # doubt whose the points are.
+    # One box with landmarks is numbered too: when a second is drawn beside it, there is no doubt
+    # whose the points are.
     numbered = len(item.boxes) > 1 or bool(np.isfinite(item.landmarks).any())
     shapes = []
     for i, (box, label) in enumerate(zip(item.boxes, item.labels, strict=True)):

@@ -80,7 +80,7 @@ def annotate(folder: Path, labels: Sequence[str] = ("face", "no face")) -> int:
             "labelme is not installed: pip install labelme (into an environment of its own, as it "
             "brings a windowed OpenCV), then open the folder with it"
         )
-    # The flag is a box to tick beside every picture. labelme 6 has the last two as its defaults, and
+    # The flag is a box to tick beside every picture. The last two are labelme 6's defaults, and it
     # still takes them.
     known = ["--labels", ",".join(labels), "--flags", NO_FACE_FLAG]
     arguments = [program, str(folder), *known, "--nodata", "--autosave"]

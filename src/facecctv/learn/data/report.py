@@ -30,7 +30,8 @@ p{margin:6px 0;max-width:75ch}.dim{color:var(--dim)}
 .bad b{color:var(--bad)}.warn b{color:var(--warn)}.good b{color:var(--good)}
 .table{margin:0 0 14px;overflow-x:auto}
 table{border-collapse:separate;border-spacing:0;width:100%}
-td{overflow-wrap:anywhere;min-width:4em}td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
+td{overflow-wrap:anywhere;min-width:4em}td.n{min-width:0}
+td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
 tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim)}
 .n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:14px}
