@@ -32,7 +32,7 @@ p{margin:6px 0;max-width:75ch}.dim{color:var(--dim)}
 table{border-collapse:separate;border-spacing:0;width:100%}
 td{overflow-wrap:anywhere;min-width:4em}td.n{min-width:0}
 td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
-tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim)}
+tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim);vertical-align:bottom}
 .n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:14px}
 .plot{padding:12px 14px;margin:0;min-width:0}.plot figcaption{font-weight:600;margin-bottom:6px}
