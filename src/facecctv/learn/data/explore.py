@@ -99,11 +99,12 @@ def write_report(overview: Overview, path: Path) -> None:
     dataset = overview.dataset
     report = Report("Data overview", f"{dataset.root.name}: {dataset.format}")
     located = [item for item in dataset if item.located]
+    known = len(overview.per_person)
     tiles = [
         Tile(f"{len(dataset):,}", "pictures"),
         Tile(f"{len(overview.box_heights):,}", "boxes"),
         Tile(f"{sum(not len(i.boxes) for i in located):,}", "pictures without a face"),
-        Tile(f"{len(overview.per_person):,}", "people"),
+        Tile(f"{known:,}", "people") if known else Tile("-", "people: no label says who is who"),
     ]
     if overview.faults:
         tiles.append(Tile(f"{len(overview.faults):,}", "files left out", "warn"))
