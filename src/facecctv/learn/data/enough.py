@@ -67,8 +67,8 @@ class Curve:
         low, middle, high = self.at(2)
         gain = (error - middle) / max(error, 1e-9)
         figures = (
-            f"The quick learner errs in {error:.1%} of cases with {self.now:,} {self.unit}; with "
-            f"twice as many {middle:.1%} are to be expected (90 % interval {low:.1%}-{high:.1%})."
+            f"The quick learner errs in {100 * error:.1f} % of cases with {self.now:,} {self.unit}; with "
+            f"twice as many {100 * middle:.1f} % are to be expected (90 % interval {100 * low:.1f}-{100 * high:.1f} %)."
         )
         if error > _TOO_WEAK:
             advice = "It is too weak for these pictures to tell whether more would help."

@@ -149,7 +149,7 @@ def _attributes(report: Report, overview: Overview) -> None:
     binary = {n: v for n, v in overview.attributes.items() if set(v) <= {-1.0, 0.0, 1.0}}
     if binary:
         shares = sorted(((n, np.mean(np.array(v) == 1)) for n, v in binary.items()), key=_second)
-        rows = [(n, f"{share:.1%}", f"{len(binary[n]):,}") for n, share in reversed(shares)]
+        rows = [(n, f"{100 * share:.1f} %", f"{len(binary[n]):,}") for n, share in reversed(shares)]
         report.table(("attribute", "has it", "of pictures"), rows)
     for name, values in list(overview.attributes.items())[:_MOST_ATTRIBUTES]:
         if name in binary:

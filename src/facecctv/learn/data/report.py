@@ -34,7 +34,7 @@ td{overflow-wrap:anywhere;min-width:4em}td.n{min-width:0}
 td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
 tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim);vertical-align:bottom}
 .n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:14px}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px}
 .plot{padding:12px 14px;margin:0;min-width:0}.plot figcaption{font-weight:600;margin-bottom:6px}
 .plot svg{display:block;width:100%;max-width:620px;height:auto;
 overflow:visible}.wide{grid-column:1/-1}.wide svg{max-width:none}
