@@ -68,8 +68,8 @@ class Curve:
         gain = (error - middle) / max(error, 1e-9)
         now, then, best, worst = (f"{100 * share:.1f} %" for share in (error, middle, low, high))
         figures = (
-            f"The quick learner errs in {now} of cases with {self.now:,} {self.unit}; with twice as "
-            f"many {then} are to be expected (90 % interval: {best} to {worst})."
+            f"The quick learner errs in {now} of cases with {self.now:,} {self.unit}; with twice "
+            f"as many {then} are to be expected (90 % interval: {best} to {worst})."
         )
         if error > _TOO_WEAK:
             advice = "It is too weak for these pictures to tell whether more would help."
