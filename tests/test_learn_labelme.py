@@ -1,13 +1,15 @@
 import base64
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from facecctv.learn.data import prelabel
 from facecctv.learn.data.dataset import Labelled, Pictures, read_dataset
-from facecctv.learn.data.labelme import labelme_json, upright, write_beside
+from facecctv.learn.data.labelme import NO_FACE, labelme_json, upright, write_beside
 from tests.test_learn_formats import SIZE, picture
 
 BOX = {"label": "face", "points": [[50, 60], [10, 20]], "shape_type": "rectangle"}
@@ -203,3 +205,35 @@ def test_a_name_that_is_not_utf8_works(tmp_path):
     write_beside(Labelled(path, *SIZE, boxes=[[1, 2, 3, 4]]))
     item = read_one(tmp_path)
     assert item.path.name == name
+
+
+def test_a_face_drawn_beside_a_single_one_with_landmarks_is_no_fault(tmp_path):
+    picture(tmp_path / "a.jpg")
+    marks = np.float32([[[20, 30], [40, 30], [30, 40], [22, 50], [38, 50]]])
+    item = Labelled(tmp_path / "a.jpg", *SIZE, np.float32([[10, 20, 50, 60]]), landmarks=marks)
+    path = write_beside(item)
+    body = json.loads(path.read_bytes())
+    body["shapes"].append(BOX | {"points": [[60, 60], [70, 72]], "group_id": None})
+    path.write_text(json.dumps(body))
+    found = read_one(tmp_path)
+    np.testing.assert_array_equal(found.boxes, [[10, 20, 50, 60], [60, 60, 70, 72]])
+    np.testing.assert_array_equal(found.landmarks[0], marks[0])
+    assert np.isnan(found.landmarks[1]).all()
+
+
+def test_a_box_to_tick_that_is_not_ticked_does_not_say_no_face(tmp_path):
+    """As labelme 6 saves a picture when it was opened with --flags "no face"."""
+    picture(tmp_path / "a.jpg")
+    labelme(tmp_path, [BOX | {"mask": None}], flags={"no face": False}, version="6.3.1")
+    assert len(read_one(tmp_path).boxes) == 1
+
+
+def test_labelme_is_opened_with_a_box_to_tick_for_no_face(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(prelabel.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(
+        prelabel.subprocess, "run", lambda a, **_: called.append(a) or SimpleNamespace(returncode=0)
+    )
+    assert prelabel.annotate(tmp_path) == 0
+    assert called[0][:2] == ["/bin/labelme", str(tmp_path)]
+    assert called[0][called[0].index("--flags") + 1].lower() in NO_FACE

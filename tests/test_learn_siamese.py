@@ -203,6 +203,17 @@ def test_figures_of_pairs():
     assert outcome.confusion().tolist() == [[20, 0], [0, 20]]
 
 
+def test_accuracy_of_pairs_that_alternate():
+    """As draw_pairs makes them: no fold may hold pairs of one kind alone."""
+    same = np.arange(400) % 2 == 0
+    noise = np.random.default_rng(0).normal(0, 1, 400)
+    useless = pair_outcome(np.zeros((400, 2), int), same, noise)
+    assert useless.accuracy == pytest.approx(0.5, abs=0.06)
+    some = pair_outcome(np.zeros((400, 2), int), same, noise + same)
+    assert some.accuracy == pytest.approx(1 - some.eer, abs=0.05)
+    assert np.isnan(pair_outcome(np.zeros((3, 2), int), same[:3] & False, noise[:3]).accuracy)
+
+
 def test_comparisons_by_hand():
     a, b = np.float32([[1, 0], [1, 0]]), np.float32([[1, 0], [0, 1]])
     assert Comparison("cosine")(a, b).tolist() == [1, 0]

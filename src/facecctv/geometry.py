@@ -1,6 +1,6 @@
 """Boxes and five points: overlap, crops, the upright face square, and the way back.
 
-Everything here counts pixels as types.py does: continuous, the centre of the first pixel at
+Everything here counts pixels as types/ does: continuous, the centre of the first pixel at
 (0.5, 0.5). OpenCV puts that centre at (0, 0); only `warp` knows.
 """
 

@@ -1,6 +1,6 @@
 """Pictures in other sizes: resampled, letterboxed, padded, cut into tiles.
 
-Coordinates as in types.py, so a point p of the picture lies at p * scale + offset in the result.
+Coordinates as in types/, so a point p of the picture lies at p * scale + offset in the result.
 """
 
 from __future__ import annotations

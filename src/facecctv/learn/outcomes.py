@@ -14,6 +14,7 @@ from facecctv.types import Floats
 
 HIT = 0.5
 """Overlap from which a box counts as right."""
+FOLDS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,8 @@ class PairOutcome:
     threshold: float
     """Similarity of the highest accuracy."""
     accuracy: float
-    """Cross-validated: the threshold of nine tenths of the pairs judges the tenth."""
+    """Cross-validated: the threshold of nine tenths of the pairs judges the tenth; NaN with fewer
+    than two pairs of either kind."""
     eer: float
     tar_at_1e2: float
     """True acceptance at a false acceptance of 1 %."""
@@ -103,19 +105,16 @@ class PairOutcome:
 def pair_outcome(pairs: np.ndarray, same: np.ndarray, similarity: np.ndarray) -> PairOutcome:
     """Figures of similarities (P,) for pairs (P, 2) that show one person or not (P,) bool."""
     labels = same.astype(int)
-    folds = np.arange(len(same)) % 10
-    right = 0
-    for fold in range(10):
-        here = folds == fold
-        if here.any() and not here.all():
-            line = split_point(similarity[~here], same[~here])
-            right += int(((similarity[here] >= line) == same[here]).sum())
+    # Each fold gets as many pairs of either kind: a threshold set without most of one kind would
+    # lean the other way and be judged by just that kind.
+    folds = min(FOLDS, int(labels.sum()), int((1 - labels).sum()))
+    accuracy = metrics.accuracy_by_folds(similarity, labels, folds).mean if folds > 1 else math.nan
     return PairOutcome(
         pairs,
         same.astype(bool),
         similarity,
         split_point(similarity, same),
-        right / len(same),
+        accuracy,
         metrics.eer(similarity, labels),
         metrics.tar_at_far(similarity, labels, 0.01)[0],
     )

@@ -16,11 +16,13 @@ def loss_curves(history: Sequence[dict[str, float]]) -> Files:
     """Every loss over the epochs: one panel a head, training and validation in each."""
     names = [k for k in history[-1] if k.endswith("loss") and not k.startswith("val_")]
     names.sort(key=lambda name: (name != "loss", name))
-    figure = _figure(3.6 * len(names), 3.4)
+    figure = _figure(max(5.6, 3.6 * len(names)), 3.4)
     epochs = [row["epoch"] for row in history]
     for number, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), number + 1)
-        frame(axes, "all" if name == "loss" else name.removesuffix("_loss"), "Epoch", "Loss")
+        title = "" if len(names) == 1 else "all" if name == "loss" else name.removesuffix("_loss")
+        frame(axes, title, "Epoch", "Loss")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         for (colour, dashes), key, label in zip(
             STYLES, (name, f"val_{name}"), ("training", "validation"), strict=False
         ):
@@ -36,7 +38,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Files:
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    frame(axes, "Confusion matrix", "Said", "True")
+    frame(axes, "", "Said", "True")
     axes.grid(visible=False)
     axes.set_xticks((0, 1), names)
     axes.set_yticks((0, 1), names)
@@ -52,7 +54,7 @@ def roc(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Files:
     """Name -> (scores, labels): true over false positive rate."""
     figure = _figure(4.6, 4.0)
     axes = figure.add_subplot()
-    frame(axes, "ROC", "False positive rate", "True positive rate")
+    frame(axes, "", "False positive rate", "True positive rate")
     for number, (name, (scores, labels)) in enumerate(curves.items()):
         curve = metrics.roc(scores, np.asarray(labels, int))
         colour, dashes = STYLES[number % len(STYLES)]
@@ -71,7 +73,7 @@ def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Files:
     hits = np.cumsum(np.asarray(labels, int)[order])
     figure = _figure(4.6, 4.0)
     axes = figure.add_subplot()
-    frame(axes, "Precision and recall", "Recall", "Precision")
+    frame(axes, "", "Recall", "Precision")
     precision, recall = hits / np.arange(1, len(hits) + 1), hits / max(1, hits[-1])
     axes.plot(recall, precision, color=STYLES[0][0], linewidth=1.8)
     axes.set_xlim(0, 1)
@@ -83,7 +85,7 @@ def histogram(groups: dict[str, np.ndarray], across: str, threshold: float | Non
     """How values of several groups are spread, with a threshold as a line."""
     figure = _figure(5.6, 3.4)
     axes = figure.add_subplot()
-    frame(axes, across, across, "Share")
+    frame(axes, "", across, "Share")
     everything = np.concatenate(list(groups.values()))
     edges = np.linspace(everything.min(), everything.max() + 1e-6, 41)
     for number, (name, values) in enumerate(groups.items()):

@@ -127,14 +127,20 @@ def _plots(report: Report, plots: dict[str, taught_plots.Files]) -> None:
     }
     for name, files in plots.items():
         text = files["svg"].decode()
-        report.plot(titles[name], text[text.index("<svg") :], wide=name == "loss")
+        # More heads than one have a panel each, beside each other.
+        wide = files["svg"].count(b'<g id="axes_') > 1
+        report.plot(titles[name], text[text.index("<svg") :], wide=wide, paper=True)
 
 
 def _history(report: Report, history: History) -> None:
     report.heading("Epochs")
     names = list(history[-1])
-    rows = [[f"{row.get(name, math.nan):.4g}" for name in names] for row in history]
-    report.table(names, rows)
+    rows = [[_told(name, row.get(name, math.nan)) for name in names] for row in history]
+    report.table([name.replace("_", " ") for name in names], rows)
+
+
+def _told(name: str, value: float) -> float:
+    return int(value) if name == "epoch" else float(value)
 
 
 def _write(

@@ -66,9 +66,10 @@ class Curve:
         error = self.at(1)[1]
         low, middle, high = self.at(2)
         gain = (error - middle) / max(error, 1e-9)
+        now, then, best, worst = (f"{100 * share:.1f} %" for share in (error, middle, low, high))
         figures = (
-            f"The quick learner errs in {error:.1%} of cases with {self.now:,} {self.unit}; with "
-            f"twice as many {middle:.1%} are to be expected (90 % interval {low:.1%}-{high:.1%})."
+            f"The quick learner errs in {now} of cases with {self.now:,} {self.unit}; with twice "
+            f"as many {then} are to be expected (90 % interval: {best} to {worst})."
         )
         if error > _TOO_WEAK:
             advice = "It is too weak for these pictures to tell whether more would help."

@@ -99,11 +99,12 @@ def write_report(overview: Overview, path: Path) -> None:
     dataset = overview.dataset
     report = Report("Data overview", f"{dataset.root.name}: {dataset.format}")
     located = [item for item in dataset if item.located]
+    known = len(overview.per_person)
     tiles = [
         Tile(f"{len(dataset):,}", "pictures"),
         Tile(f"{len(overview.box_heights):,}", "boxes"),
         Tile(f"{sum(not len(i.boxes) for i in located):,}", "pictures without a face"),
-        Tile(f"{len(overview.per_person):,}", "people"),
+        Tile(f"{known:,}", "people") if known else Tile("-", "people: no label says who is who"),
     ]
     if overview.faults:
         tiles.append(Tile(f"{len(overview.faults):,}", "files left out", "warn"))
@@ -148,7 +149,7 @@ def _attributes(report: Report, overview: Overview) -> None:
     binary = {n: v for n, v in overview.attributes.items() if set(v) <= {-1.0, 0.0, 1.0}}
     if binary:
         shares = sorted(((n, np.mean(np.array(v) == 1)) for n, v in binary.items()), key=_second)
-        rows = [(n, f"{share:.1%}", f"{len(binary[n]):,}") for n, share in reversed(shares)]
+        rows = [(n, f"{100 * share:.1f} %", f"{len(binary[n]):,}") for n, share in reversed(shares)]
         report.table(("attribute", "has it", "of pictures"), rows)
     for name, values in list(overview.attributes.items())[:_MOST_ATTRIBUTES]:
         if name in binary:

@@ -1,6 +1,6 @@
 """labelme's JSON: one file beside each picture.
 
-Reads what labelme 2 to 5 wrote: rectangles, polygons, circles and masks become boxes; points named
+Reads what labelme 2 to 6 wrote: rectangles, polygons, circles and masks become boxes; points named
 `left_eye`, `right_eye`, `nose`, `mouth_left`, `mouth_right` become the landmarks of the box with
 the same group number. A picture without shapes, with the flag `no face` or with one shape of that
 label holds no face. Pictures are looked for as `imagePath` says, then by its last part beside the
@@ -235,7 +235,9 @@ def labelme_json(item: Labelled, picture: str, data: bytes | None = None) -> byt
     `picture` is its path as seen from the JSON; `data`, where given, is the picture itself, to be
     embedded. Attributes and identity go into a key that labelme keeps when it saves.
     """
-    numbered = len(item.boxes) > 1
+    # One box with landmarks is numbered too: when a second is drawn beside it, there is no doubt
+    # whose the points are.
+    numbered = len(item.boxes) > 1 or bool(np.isfinite(item.landmarks).any())
     shapes = []
     for i, (box, label) in enumerate(zip(item.boxes, item.labels, strict=True)):
         group = i + 1 if numbered else None

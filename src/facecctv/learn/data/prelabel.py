@@ -69,6 +69,9 @@ def prelabel(
     return Prelabelled(written, faces, kept, tuple(faults))
 
 
+NO_FACE_FLAG = "no face"
+
+
 def annotate(folder: Path, labels: Sequence[str] = ("face", "no face")) -> int:
     """Opens labelme on a folder and waits; its exit status. Raises MissingExtra without it."""
     program = shutil.which("labelme")
@@ -77,5 +80,8 @@ def annotate(folder: Path, labels: Sequence[str] = ("face", "no face")) -> int:
             "labelme is not installed: pip install labelme (into an environment of its own, as it "
             "brings a windowed OpenCV), then open the folder with it"
         )
-    arguments = [program, str(folder), "--labels", ",".join(labels), "--nodata", "--autosave"]
+    # The flag is a box to tick beside every picture. The last two are labelme 6's defaults, and it
+    # still takes them.
+    known = ["--labels", ",".join(labels), "--flags", NO_FACE_FLAG]
+    arguments = [program, str(folder), *known, "--nodata", "--autosave"]
     return subprocess.run(arguments, check=False).returncode

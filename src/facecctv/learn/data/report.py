@@ -25,17 +25,21 @@ color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 10px}
 p{margin:6px 0;max-width:75ch}.dim{color:var(--dim)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0}
-.tile,.plot,table{background:var(--card);border:1px solid var(--line);border-radius:8px}
+.tile,.plot,.table{background:var(--card);border:1px solid var(--line);border-radius:8px}
 .tile{padding:12px 14px}.tile b{display:block;font-size:22px;line-height:1.25}
 .bad b{color:var(--bad)}.warn b{color:var(--warn)}.good b{color:var(--good)}
-table{margin:0 0 14px;border-collapse:separate;border-spacing:0;width:100%;overflow-wrap:anywhere}
+.table{margin:0 0 14px;overflow-x:auto}
+table{border-collapse:separate;border-spacing:0;width:100%}
+td{overflow-wrap:anywhere;min-width:4em}td.n{min-width:0}
 td,th{padding:6px 12px;text-align:left;border-top:1px solid var(--line);vertical-align:top}
-tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim)}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:14px}
+tr:first-child>*{border-top:0}th{font-weight:600;color:var(--dim);vertical-align:bottom}
+.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px}
 .plot{padding:12px 14px;margin:0;min-width:0}.plot figcaption{font-weight:600;margin-bottom:6px}
 .plot svg{display:block;width:100%;max-width:620px;height:auto;
-overflow:visible}.wide{grid-column:1/-1}
+overflow:visible}.wide{grid-column:1/-1}.wide svg{max-width:none}
+@media(prefers-color-scheme:dark){.paper svg{filter:invert(.88) hue-rotate(180deg)}}
+@media(max-width:600px){body{padding:20px 14px 40px}.wide{overflow-x:auto}.wide svg{width:640px}}
 svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 .pictures{display:flex;flex-wrap:wrap;gap:12px;margin:10px 0}
 .pictures figure{margin:0;width:160px;font-size:12px;overflow-wrap:anywhere}
@@ -82,16 +86,25 @@ class Report:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
         """A table; numbers are set to the right."""
-        head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
+        numbers = {
+            at for row in rows[:1] for at, cell in enumerate(row) if not isinstance(cell, str)
+        }
+        head = "".join(
+            f"<th{' class=n' if at in numbers else ''}>{html.escape(shown(text))}</th>"
+            for at, text in enumerate(header)
+        )
         body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
-        self._add(f"<table><tr>{head}</tr>{body}</table>")
+        self._add(f"<div class=table><table><tr>{head}</tr>{body}</table></div>")
 
-    def plot(self, title: str, svg: str, *, wide: bool = False) -> None:
-        """A plot made by `bars`, `heat_map` or `curve`; neighbours share rows."""
+    def plot(self, title: str, svg: str, *, wide: bool = False, paper: bool = False) -> None:
+        """A plot made by `bars`, `heat_map` or `curve`; neighbours share rows.
+
+        `paper` is one drawn dark on white: it is turned round where the page is dark.
+        """
         if not self._in_plots:
             self._parts.append("<div class=plots>")
             self._in_plots = True
-        kind = "plot wide" if wide else "plot"
+        kind = "plot" + " wide" * wide + " paper" * paper
         caption = html.escape(shown(title))
         self._parts.append(
             f'<figure class="{kind}"><figcaption>{caption}</figcaption>{svg}</figure>'
