@@ -169,7 +169,9 @@ class Video:
 
     def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
         self._check_size(picture.width, picture.height)
-        return still_of(self.stream, index, time, picture, partial(self._upright, picture))
+        make = partial(self._upright, picture)
+        turned = self.facts.rotation
+        return still_of(self.stream, index, time, picture, make, rotation=turned)
 
     def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
