@@ -13,7 +13,7 @@ import typer
 
 from facecctv import __version__, build
 from facecctv.cli import batch, footage_page, footage_results, improve, options, outputs, watching
-from facecctv.errors import ModelNotFound
+from facecctv.errors import ModelNotFound, SettingError
 from facecctv.footage.attention import AttentionOptions
 from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
@@ -92,6 +92,10 @@ def footage(
         raise typer.BadParameter(f"no video in {', '.join(inputs)}")
     if edits and len(found) > 1:
         raise typer.BadParameter("--merge and --split name the people of one video")
+    try:
+        devices = hardware(hwaccel)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
     settings = options.environment()
     how = options.look(threshold, min_face, "auto", "auto")
     detect, sure = build.watching_detector(settings, how, model)
@@ -102,7 +106,7 @@ def footage(
             print(note, file=sys.stderr)
     examining = ExamineOptions(AttentionOptions(max_latency), TrackOptions(high=sure))
     scale = None if fuse == "off" else int(fuse[1:])
-    work = _Work(detect, sure, examining, joiner, scale, stages, edits, hardware(hwaccel))
+    work = _Work(detect, sure, examining, joiner, scale, stages, edits, devices)
     status = 0
     with watching.ended_by_signals(), outputs.workshop(out) as workshop:
         job = _Job(work, found, out, workshop)
