@@ -40,6 +40,9 @@ COARSEST = 256
 """Longer side, network pixels, under which the whole picture is looked at."""
 BLOCK = 32
 """Network pixels a side: parts are made of these."""
+STRIDE = 8
+"""Network pixels between two of the finest predictions: parts begin there, so that the network sees
+the grid of the whole picture."""
 EXPECTED = 48
 """Height, network pixels, at which a face that is followed is looked at, where it has that many."""
 REACH = 0.75
@@ -79,7 +82,7 @@ def _expected(box: Floats, finest: Look, shape: tuple[int, ...]) -> Look:
     scale = min(finest.scale, EXPECTED / longest)
     half = max((0.5 + REACH) * longest, LEAST_VIEW / 2 / scale)
     x, y, reach = (x1 + x2) / 2, (y1 + y2) / 2, REACH * longest
-    part = _clipped((x - half, y - half, x + half, y + half), shape)
+    part = _clipped((x - half, y - half, x + half, y + half), shape, STRIDE / scale)
     owned = (x - reach, y - reach, x + reach, y + reach)
     return Look(part, owned, scale, 2 * longest, 0.4 * longest, finest.multiple)
 
@@ -92,7 +95,8 @@ def _changes(finest: Look, shape: tuple[int, ...], changed: Grid, least: float) 
         for owned in _parts(changed, shape, scale):
             margin = SURROUNDINGS / scale
             x1, y1, x2, y2 = owned
-            part = _clipped((x1 - margin, y1 - margin, x2 + margin, y2 + margin), shape)
+            around = (x1 - margin, y1 - margin, x2 + margin, y2 + margin)
+            part = _clipped(around, shape, STRIDE / scale)
             yield Look(
                 part, owned, scale, largest / scale, smallest / scale, multiple=finest.multiple
             )
@@ -197,12 +201,12 @@ def _costs(part: Grid) -> npt.NDArray[np.float64]:
 
 
 def _clipped(
-    box: tuple[float, float, float, float], shape: tuple[int, ...]
+    box: tuple[float, float, float, float], shape: tuple[int, ...], step: float
 ) -> tuple[int, int, int, int]:
-    """Whole pixels inside the picture, at least one."""
+    """Whole pixels inside the picture, at least one, that begin at multiples of `step`."""
     height, width = shape[:2]
-    x1 = min(max(0, math.floor(box[0])), width - 1)
-    y1 = min(max(0, math.floor(box[1])), height - 1)
+    x1 = min(max(0, math.floor(math.floor(box[0] / step) * step)), width - 1)
+    y1 = min(max(0, math.floor(math.floor(box[1] / step) * step)), height - 1)
     x2 = max(min(width, math.ceil(box[2])), x1 + 1)
     y2 = max(min(height, math.ceil(box[3])), y1 + 1)
     return x1, y1, x2, y2
