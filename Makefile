@@ -115,7 +115,7 @@ format: dev ## Put the code into its standard form
 bench: dev ## Measure speed and memory on this machine
 	@$(BIN)/python -m benchmarks
 
-bench-footage: dev ## Measure how fast videos are gone through, and how right (an hour)
+bench-footage: dev ## Measure how fast videos are gone through, and how right (long)
 	@$(BIN)/python -m benchmarks.footage
 
 serving: dev ## Measure the server against the bare pipeline, and its slowest replies

@@ -162,7 +162,7 @@ def test_the_benchmarks_people_leave_the_scene_before_it_begins_again(module):
 def test_figures_of_footage_as_tables(module):
     part = {
         "seconds": 80.0, "times_real_time": 1.5, "decode_seconds": 10.0, "ratio_to_decode": 8.0,
-        "peak_mb": 300.0,
+        "cpu_ratio_to_decode": 6.5, "peak_mb": 300.0,
     }  # fmt: skip
     checks = {
         "people": 3, "people_there": 3, "idf1": 0.97, "idf1_24_px": 0.91, "best_sight_rank": 0.0,
@@ -170,8 +170,8 @@ def test_figures_of_footage_as_tables(module):
     }  # fmt: skip
     sizes = {"1080p": {"120": part, "60": None}}
     text = module("footage").markdown({"sizes": sizes, "checks": checks})
-    assert "| 1080p, 120 s | 80.0 s | 1.50 | 10.0 s | 8.0 | 300 MB |" in text
-    assert "| 1080p, 60 s | not measured | | | | |" in text
+    assert "| 1080p, 120 s | 80.0 s | 1.50 | 10.0 s | 8.0 | 6.5 | 300 MB |" in text
+    assert "| 1080p, 60 s | not measured | | | | | |" in text
     assert "| faces covered | 7 of 7 | all |" in text
 
 

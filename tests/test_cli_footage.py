@@ -124,6 +124,7 @@ def test_what_is_no_video_has_its_own_line(tmp_path, capsys):
     [
         ["footage", "a.mp4", "--merge", "one"],
         ["footage", "a.mp4", "--split", "1"],
+        ["footage", "a.mp4", "--hwaccel", "steam"],
         ["footage", "a.mp4", "b.mp4", "--merge", "1,2"],
         ["redact", "a.mp4", "--people", "result.json"],
         ["redact", "a.mp4", "--people", "result.json", "--keep", "ann.png"],

@@ -17,15 +17,8 @@ from facecctv.image import resize
 from facecctv.models.session import Session
 from facecctv.settings import Settings
 from facecctv.vision import anchors
-from facecctv.vision.detect import (
-    MOST,
-    OVERLAP,
-    TILE,
-    TRUSTED,
-    DetectOptions,
-    Detector,
-    plan,
-)
+from facecctv.vision.detect import MOST, DetectOptions, Detector
+from facecctv.vision.looks import OVERLAP, TILE, TRUSTED, plan
 from tests.red_detector import CARD, LANDMARKS, box_of, red_detector, red_picture
 
 SIDES = st.integers(1, 12_000)

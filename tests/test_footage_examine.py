@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
@@ -219,3 +220,78 @@ def test_where_no_journal_can_be_kept(tmp_path):
 def test_impossible_options(wrong):
     with pytest.raises(SettingError):
         ExamineOptions(**wrong)
+
+
+class Parts:
+    """Finds faces in parts of a frame as anybody would who is not shown the rest."""
+
+    def __init__(self, most=10**9):
+        self.most, self.whole, self.partly = most, 0, 0
+
+    def _look(self):
+        if self.whole + self.partly == self.most:
+            raise Killed
+
+    def __call__(self, image):
+        self._look()
+        self.whole += 1
+        return colours(image)
+
+    def within(self, image, changed, near):
+        self._look()
+        self.partly += 1
+        shown = np.zeros(image.shape[:2], bool)
+        if changed is not None:
+            shown = np.kron(changed, np.ones((8, 8), bool))
+            shown = cv2.dilate(shown.astype(np.uint8), np.ones((65, 65), np.uint8)) > 0
+        for x1, y1, x2, y2 in np.rint(near).astype(int):
+            shown[max(0, y1 - 15) : y2 + 15, max(0, x1 - 15) : x2 + 15] = True
+        return colours(np.where(shown[..., None], image, np.uint8(90)))
+
+
+def test_parts_of_frames_are_enough(clip):
+    detect = Parts()
+    with Video(clip) as video:
+        tracks = sorted(examine(video, detect, assess), key=lambda track: track.number)
+    assert [track.number for track in tracks] == [1, 2]
+    assert detect.whole <= 3 < detect.partly
+    red, blue = tracks
+    assert red.first == 0
+    assert Fraction(4, 5) <= blue.first <= 1
+    assert 1.4 <= red.last < 1.6
+    assert 1.4 <= blue.last < 2.4
+    assert red.best[0].face.width == pytest.approx(29, abs=1)
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2, 9, 12, 14])
+def test_the_end_may_come_at_any_look_at_parts(clip, tmp_path, looks):
+    how = ExamineOptions(AttentionOptions(everywhere=1.0))
+    with Video(clip) as video:
+        whole = [told(track) for track in examine(video, Parts(), assess, how)]
+    with (
+        Journal(tmp_path / "journal", ABOUT) as journal,
+        Video(clip) as video,
+        pytest.raises(Killed),
+    ):
+        list(examine(video, Parts(looks), assess, how, journal=journal))
+    again = Parts()
+    with Journal(tmp_path / "journal", ABOUT) as journal, Video(clip) as video:
+        found = list(examine(video, again, assess, how, journal=journal))
+        assert [told(track) for track in found] == whole
+        assert again.whole + again.partly == journal.looks - looks
+
+
+def test_a_journal_of_looks_at_parts_of_another_video(clip, tmp_path):
+    with (
+        Journal(tmp_path / "journal", ABOUT) as journal,
+        Video(clip) as video,
+        pytest.raises(Killed),
+    ):
+        list(examine(video, Parts(9), assess, journal=journal))
+    other = write(tmp_path / "other.mp4", steady(10), 160, 96)
+    with (
+        Journal(tmp_path / "journal", ABOUT) as journal,
+        Video(other) as video,
+        pytest.raises(SourceChanged),
+    ):
+        list(examine(video, Parts(), assess, journal=journal))

@@ -60,7 +60,7 @@ class Filmed:
         return Pipeline(detect=self._detect, assess=assess, margin=margin)
 
     def watcher(self, options=None):
-        return self._detect, 0.5
+        return _Watcher(self._detect), 0.5
 
     def enhancer(self, scale=4, options=None, below=0.0):
         raise ModelNotFound("no enhancer")
@@ -69,6 +69,19 @@ class Filmed:
 
     def cards(self):
         return []
+
+
+class _Watcher:
+    """Sees all whatever part it is asked for."""
+
+    def __init__(self, detect):
+        self._detect = detect
+
+    def __call__(self, image):
+        return self._detect(image)
+
+    def within(self, image, changed, near):
+        return self._detect(image)
 
 
 def frame(*corners):

@@ -34,7 +34,6 @@ from facecctv.errors import (
     WatchlistError,
 )
 from facecctv.evidence.steps import Modelled, Tool
-from facecctv.footage.redact import Detect
 from facecctv.identity.calibrate import Calibration
 from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
@@ -43,7 +42,7 @@ from facecctv.pipeline import Pipeline
 from facecctv.vision.attributes import AttributeEstimator
 from facecctv.vision.bodies import BodyFinder
 from facecctv.vision.colourise import ColouriseOptions, FaceColouriser
-from facecctv.vision.detect import DetectOptions
+from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.drift import DriftMeter
 from facecctv.vision.enhance import EnhanceOptions, FaceEnhancer
 from facecctv.vision.recognise import Recogniser
@@ -58,7 +57,7 @@ class Workshop(Protocol):
     def during(self, check: Callable[[], None]) -> Workshop:
         """One over the same models that calls `check` before each run of a network."""
 
-    def watcher(self, options: DetectOptions | None = None) -> tuple[Detect, float]:
+    def watcher(self, options: DetectOptions | None = None) -> tuple[Detector, float]:
         """A detector for video, which reports unsure faces too, and the score of a sure one."""
 
     def enhancer(

@@ -13,7 +13,7 @@ from facecctv.api.desk import Desk, Workshop
 from facecctv.api.jobs import Job, Kind
 from facecctv.api.problems import Problem
 from facecctv.errors import MissingExtra, ModelNotFound, SettingError, VideoError
-from facecctv.footage.attention import AttentionOptions
+from facecctv.footage.attention import AttentionOptions, Cells
 from facecctv.footage.covering import ROUNDS, Covering, Path
 from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
@@ -29,8 +29,8 @@ from facecctv.footage.writing import mp4_holds
 from facecctv.identity.calibrate import calibration_of
 from facecctv.image import encode
 from facecctv.schema import footage as form
-from facecctv.types import Face, Frame, Image, Track
-from facecctv.vision.detect import DetectOptions
+from facecctv.types import Face, Floats, Frame, Image, Track
+from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.enhance import FaceEnhancer
 from facecctv.vision.quality import assess
 
@@ -105,11 +105,26 @@ def opened(clip: Clip, desk: Desk) -> Video:
     return video
 
 
-def _detector(
-    shop: Workshop, options: DetectOptions, most: int
-) -> tuple[Callable[[Image], Sequence[Face]], float]:
+class _Few:
+    """A detector that reports no more than the best few faces, and counts how often it looked."""
+
+    def __init__(self, detect: Detector, most: int) -> None:
+        self._detect, self._most = detect, most
+        self.looks = 0
+
+    def __call__(self, image: Image) -> list[Face]:
+        self.looks += 1
+        return self._detect(image)[: self._most]
+
+    def within(self, image: Image, changed: Cells | None, near: Floats) -> list[Face]:
+        """As `Detector.within`."""
+        self.looks += 1
+        return self._detect.within(image, changed, near)[: self._most]
+
+
+def _detector(shop: Workshop, options: DetectOptions, most: int) -> tuple[_Few, float]:
     detect, sure = shop.watcher(options)
-    return lambda image: list(detect(image))[:most], sure
+    return _Few(detect, most), sure
 
 
 def _joiner(shop: Workshop, desk: Desk) -> Joiner | None:
@@ -180,14 +195,7 @@ class FootageWork:
         detect, sure = _detector(shop, wishes.looking, desk.limits.max_faces)
         how = ExamineOptions(AttentionOptions(wishes.max_latency), TrackOptions(high=sure))
         watched = _Watched(job, desk, video.facts, 1, _LOOKING)
-        looks = 0
-
-        def look(image: Image) -> Sequence[Face]:
-            nonlocal looks
-            looks += 1
-            return detect(image)
-
-        for track in examine(video, look, assess, how, tell=watched):
+        for track in examine(video, detect, assess, how, tell=watched):
             self._hold(sum(one.crop.image.nbytes for one in track.best if one.crop is not None))
             self._tracks.append(track)
         joiner = _joiner(shop, desk)
@@ -199,7 +207,7 @@ class FootageWork:
             "height": video.facts.height,
             "duration": max(0.0, watched.last),
             "frames": watched.frames,
-            "looks": looks,
+            "looks": detect.looks,
             "damaged": video.damaged,
             "joined_by": None if joiner is None else joiner.name,
             "notes": None if joiner else (NOT_JOINED,),

@@ -13,10 +13,11 @@ import typer
 
 from facecctv import __version__, build
 from facecctv.cli import batch, footage_page, footage_results, improve, options, outputs, watching
-from facecctv.errors import ModelNotFound
+from facecctv.errors import ModelNotFound, SettingError
 from facecctv.footage.attention import AttentionOptions
 from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions, examine
+from facecctv.footage.hardware import OFF, Hardware, hardware
 from facecctv.footage.joining import NOT_JOINED, Joiner, groups
 from facecctv.footage.journal import Journal
 from facecctv.footage.people import Edit, gathered
@@ -68,6 +69,13 @@ def footage(
         list[str] | None,
         typer.Option(metavar="1:4", help="Passage 4 of person 1 is somebody else."),
     ] = None,
+    hwaccel: Annotated[
+        str,
+        typer.Option(
+            metavar="off|auto|NAME",
+            help="Decode by hardware such as cuda or vaapi; software where that does not work.",
+        ),
+    ] = OFF,
     model: options.Model = build.FACE_DETECTOR,
     debug: options.Debug = False,
 ) -> int:
@@ -84,6 +92,10 @@ def footage(
         raise typer.BadParameter(f"no video in {', '.join(inputs)}")
     if edits and len(found) > 1:
         raise typer.BadParameter("--merge and --split name the people of one video")
+    try:
+        devices = hardware(hwaccel)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
     settings = options.environment()
     how = options.look(threshold, min_face, "auto", "auto")
     detect, sure = build.watching_detector(settings, how, model)
@@ -94,7 +106,7 @@ def footage(
             print(note, file=sys.stderr)
     examining = ExamineOptions(AttentionOptions(max_latency), TrackOptions(high=sure))
     scale = None if fuse == "off" else int(fuse[1:])
-    work = _Work(detect, sure, examining, joiner, scale, stages, edits)
+    work = _Work(detect, sure, examining, joiner, scale, stages, edits, devices)
     status = 0
     with watching.ended_by_signals(), outputs.workshop(out) as workshop:
         job = _Job(work, found, out, workshop)
@@ -131,6 +143,7 @@ class _Work:
     scale: int | None
     stages: improve.Stages
     edits: tuple[Edit, ...]
+    hardware: Hardware | None
 
 
 class _Job:
@@ -143,7 +156,10 @@ class _Job:
 
     def __call__(self, source: str) -> Footage:
         sha256 = watching.sha256_of(source)
-        with Video(source) as video, self._journal(sha256, video) as journal:
+        with (
+            Video(source, hardware=self._work.hardware) as video,
+            self._journal(sha256, video) as journal,
+        ):
             tracks, last, frames = self._tracks(video, journal)
             result = self._written(source, sha256, video, journal, tracks, last, frames)
             outputs.check_unchanged(source, sha256)
@@ -163,6 +179,7 @@ class _Job:
             "sure": work.sure,
             "options": repr(work.examining),
             "facts": repr(video.facts),
+            "device": video.device,
         }
         with Journal(self._out / f".{sha256[:16]}.journal", about) as journal:
             yield journal
@@ -221,7 +238,7 @@ class _Job:
             video.damaged,
             work.joiner.name if work.joiner else None,
             work.edits,
-            () if work.joiner else (_NOT_JOINED,),
+            tuple(note for note in ("" if work.joiner else _NOT_JOINED, video.decoding) if note),
         )
         return footage_results.write(self._workshop / name, facts, portraits)
 

@@ -282,9 +282,10 @@ class Camera:
         stated = None
         if step is not None and picture.pts is not None and picture.time_base is not None:
             stated = picture.pts * picture.time_base
-        make = partial(upright, picture, aspect, round(picture.rotation / 90) % 4 * 90)
-        now = datetime.now(UTC)
-        return still_of(self.name, self._number(), self._clock(stated, step), picture, make, now)
+        rotation = round(picture.rotation / 90) % 4 * 90
+        make = partial(upright, picture, aspect, rotation)
+        index, when = self._number(), self._clock(stated, step)
+        return still_of(self.name, index, when, picture, make, datetime.now(UTC), rotation)
 
     def _number(self) -> int:
         self._index += 1

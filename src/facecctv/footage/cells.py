@@ -17,6 +17,8 @@ CELL = 8
 """Pixels a side."""
 _SHARED = frozenset({"yuv420p", "yuvj420p"})
 """Formats of 8 bits with brightness and two colours of half its size a side."""
+_PAIRED = "nv12"
+"""The same with the two colours side by side, which is what devices give."""
 _FULL_RANGE = 2
 _TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], np.float32)
 """Of brightness and blue and red differences of full range, ITU-R BT.601."""
@@ -45,12 +47,18 @@ def cells_of_picture(picture: VideoFrame) -> Floats | None:
     has to become RGB first.
     """
     width, height = picture.width, picture.height
-    if picture.format.name not in _SHARED or width % CELL or height % CELL:
+    form = picture.format.name
+    if (form not in _SHARED and form != _PAIRED) or width % CELL or height % CELL:
         return None
     columns, rows = width // CELL, height // CELL
-    planes = [_means(_pixels(plane), columns, rows) for plane in picture.planes]
-    means = np.stack(planes, axis=-1) - np.array([0, 128, 128], np.float32)
-    if picture.format.name == "yuv420p" and picture.color_range != _FULL_RANGE:
+    if form == _PAIRED:
+        colours = _stored(picture.planes[1], height // 2, width).reshape(height // 2, -1, 2)
+        pixels = [_stored(picture.planes[0], height, width), colours]
+    else:
+        pixels = [_stored(plane, plane.height, plane.width) for plane in picture.planes]
+    means = np.dstack([_means(part, columns, rows) for part in pixels])
+    means -= np.array([0, 128, 128], np.float32)
+    if form != "yuvj420p" and picture.color_range != _FULL_RANGE:
         means = (means - np.array([16, 0, 0], np.float32)) * _STRETCH
     return np.asarray(means @ _TO_RGB.T, np.float32)
 
@@ -58,9 +66,10 @@ def cells_of_picture(picture: VideoFrame) -> Floats | None:
 _STRETCH = np.array([255 / 219, 255 / 224, 255 / 224], np.float32)
 
 
-def _pixels(plane: VideoPlane) -> Image:
+def _stored(plane: VideoPlane, rows: int, columns: int) -> Image:
+    """(rows, columns) bytes of a plane."""
     stored = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return np.asarray(stored[: plane.height, : plane.width], np.uint8)
+    return np.asarray(stored[:rows, :columns], np.uint8)
 
 
 def _means(pixels: Image, columns: int, rows: int) -> Floats:

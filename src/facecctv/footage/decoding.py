@@ -50,6 +50,8 @@ class Still:
 
     arrived: datetime | None = None
     """When it came, of a live source."""
+    turned: int = 0
+    """Degrees counter-clockwise that the cells are turned by to lie upright."""
 
     def frame(self) -> Frame:
         """The frame with its pixels."""
@@ -68,11 +70,12 @@ def still_of(
     picture: VideoFrame,
     make: Callable[[], Image],
     arrived: datetime | None = None,
+    rotation: int = 0,
 ) -> Still:
-    """A still of a decoded picture; `make` makes its upright pixels."""
+    """A still of a decoded picture; `make` makes its pixels, turned upright by `rotation`."""
     cells = cells_of_picture(picture)
     if cells is not None:
-        return Still(stream, index, time, cells, make, arrived)
+        return Still(stream, index, time, cells, make, arrived, rotation)
     image = make()
     return Still(stream, index, time, cells_of(image), lambda: image, arrived)
 

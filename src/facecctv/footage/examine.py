@@ -15,18 +15,19 @@ from typing import Protocol
 import numpy as np
 
 from facecctv.errors import SettingError, SourceChanged
-from facecctv.footage.attention import AttentionOptions, attend
+from facecctv.footage.attention import AttentionOptions, Glance, attend
 from facecctv.footage.decoding import Still
 from facecctv.footage.journal import Entry, Journal
 from facecctv.footage.people import SIGHTS, BestSights, worth
+from facecctv.footage.searching import Detect, Partly, searched
 from facecctv.footage.track import Tracker, TrackOptions
 from facecctv.footage.video import Mark, Video
 from facecctv.geometry import crop
-from facecctv.types import Crop, Face, Frame, Quality, Sighting, Track
+from facecctv.types import Crop, Face, Floats, Frame, Quality, Sighting, Track
 from facecctv.types import Image as Pixels
 
-Detect = Callable[[Pixels], Sequence[Face]]
 Assess = Callable[[Pixels, Face], Quality]
+_CHANGED = "is not the video that its journal tells of"
 Tell = Callable[[Still], None]
 """Is told of each frame that is done with."""
 
@@ -91,6 +92,10 @@ class Examination:
         """As `Tracker.next_look`."""
         return self._tracker.next_look()
 
+    def expected(self, time: Fraction) -> Floats:
+        """As `Tracker.expected`."""
+        return self._tracker.expected(time)
+
     def there(self) -> dict[int, Sighting]:
         """The best sight so far of each passage that goes on and is believed, by its number."""
         found = {}
@@ -136,8 +141,10 @@ def examine(
 ) -> Iterator[Track]:
     """Every passage of a face through a video, each as soon as it has ended.
 
-    `detect` should report unsure faces too, down to a score of about 0.1: those below
-    `options.track.high` keep a passage going through blur and shadow. With a journal each look is
+    Where `detect` can search parts of a frame (`searching.Partly`), only those are searched in
+    which something changed or somebody is expected. It should report unsure faces too, down to a
+    score of about 0.1: those below `options.track.high` keep a passage going through blur and
+    shadow. With a journal each look is
     written down before the next, an examination that the journal holds a part of goes on from
     there, and the tracks are the same as without interruption; their sights then have no crops,
     which `journal.with_crops` gives back, so memory does not grow with the video.
@@ -146,43 +153,71 @@ def examine(
     """
     exam = Examination(options)
     begin: Mark | None = None
+    known: dict[int, Entry] = {}
+    """Looks since the last that went everywhere. What was to be searched in them follows from the
+    frames, so they are gone through again, but not searched again."""
     if journal is not None:
         for entry in journal.replay():
-            found = exam.look(entry.index, entry.time, entry.cut, entry.faces, entry)
-            yield from (journal.without_crops(track) for track in found)
-            begin = Mark(entry.index, entry.time, entry.damaged)
+            if entry.whole:
+                for earlier in (*known.values(), entry):
+                    found = exam.look(
+                        earlier.index, earlier.time, earlier.cut, earlier.faces, earlier
+                    )
+                    yield from (journal.without_crops(track) for track in found)
+                begin, known = Mark(entry.index, entry.time, entry.damaged), {}
+            else:
+                known[entry.index] = entry
+    partly = isinstance(detect, Partly)
     with closing(video.stills(begin)) as frames:
         seen = None if begin is None else _same(next(frames, None), begin)
-        for glance in attend(frames, exam.options.attention, exam.next_look, seen):
+        how = exam.options.attention
+        for glance in attend(frames, how, exam.next_look, seen, partly=partly):
             if glance.look:
-                frame = glance.frame.frame()
-                faces = tuple(detect(frame.image))
-                view = LiveView(frame, faces, assess, exam.options.margin)
-                ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
-                if journal is not None:
-                    mark = video.mark(frame)
-                    journal.write(
-                        Entry(
-                            mark.index,
-                            mark.time,
-                            mark.damaged,
-                            glance.cut,
-                            faces,
-                            view.qualities,
-                            view.crops,
-                        )
-                    )
-                    ended = [journal.without_crops(track) for track in ended]
-                yield from ended
+                done = known.pop(glance.frame.index, None)
+                ended = (
+                    _again(exam, glance, done)
+                    if done is not None
+                    else _looked(exam, glance, video, detect, assess, journal)
+                )
+                yield from ended if journal is None else map(journal.without_crops, ended)
             if tell is not None:
                 tell(glance.frame)
+    if known:
+        raise SourceChanged(_CHANGED)
     rest = exam.end()
-    yield from rest if journal is None else (journal.without_crops(track) for track in rest)
+    yield from rest if journal is None else map(journal.without_crops, rest)
+
+
+def _looked(
+    exam: Examination,
+    glance: Glance[Still],
+    video: Video,
+    detect: Detect,
+    assess: Assess,
+    journal: Journal | None,
+) -> list[Track]:
+    """Searches a frame and writes it down; the passages that ended with it."""
+    frame = glance.frame.frame()
+    faces = searched(detect, glance, frame.image, exam.expected(frame.time))
+    view = LiveView(frame, faces, assess, exam.options.margin)
+    ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
+    if journal is not None:
+        mark, whole = video.mark(frame), glance.where is None
+        said = (glance.cut, faces, view.qualities, view.crops, whole)
+        journal.write(Entry(mark.index, mark.time, mark.damaged, *said))
+    return ended
+
+
+def _again(exam: Examination, glance: Glance[Still], entry: Entry) -> list[Track]:
+    """The same of a look that is in the journal."""
+    if (glance.frame.time, glance.cut) != (entry.time, entry.cut):
+        raise SourceChanged(_CHANGED)
+    return exam.look(entry.index, entry.time, entry.cut, entry.faces, entry)
 
 
 def _same(frame: Still | None, mark: Mark) -> Still:
     if frame is None or (frame.index, frame.time) != (mark.index, mark.time):
-        raise SourceChanged("is not the video that its journal tells of")
+        raise SourceChanged(_CHANGED)
     return frame
 
 

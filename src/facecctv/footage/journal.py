@@ -21,7 +21,7 @@ import numpy as np
 from facecctv.errors import OutputError
 from facecctv.types import Crop, Face, Pose, Quality, Sighting, Track
 
-FORM: Final = "facecctv-journal-1"
+FORM: Final = "facecctv-journal-2"
 _LINES, _CROPS = "looks.jsonl", "crops.bin"
 _SYNCED_EVERY = 25
 """Looks after which the disk is told to keep what was written: against a power cut."""
@@ -43,6 +43,8 @@ class Entry:
     qualities: Mapping[int, Quality] = field(default_factory=dict)
     """By place of the face."""
     crops: Mapping[int, Crop] = field(default_factory=dict)
+    whole: bool = True
+    """Whether all of the frame was searched: from such a look on all can be done again."""
 
     def quality(self, place: int) -> Quality:
         """KeyError where it was not asked for."""
@@ -198,6 +200,7 @@ class Journal:
                 faces,
                 {int(at): _quality(facts) for at, facts in found["qualities"].items()},
                 crops,
+                found["whole"],
             )
         except (ValueError, KeyError, TypeError, IndexError, zlib.error):
             # Cut short by a sudden end; the look is taken again.
@@ -221,6 +224,7 @@ def _line(entry: Entry, places: Mapping[int, Place]) -> bytes:
         "time": str(entry.time),
         "damaged": entry.damaged,
         "cut": entry.cut,
+        "whole": entry.whole,
         "faces": faces,
         "qualities": {str(at): asdict(quality) for at, quality in entry.qualities.items()},
         "crops": {str(at): place for at, place in places.items()},

@@ -39,8 +39,12 @@ class Motion:
     @property
     def box(self) -> Floats:
         """(4,) float32 x1 y1 x2 y2."""
-        x, y = self.state[:2, 0]
-        width, height = np.maximum(self.state[2:, 0], _LEAST) / 2
+        return self.after(0.0)
+
+    def after(self, seconds: float) -> Floats:
+        """(4,) float32 the box so many seconds later; nothing is changed here."""
+        x, y, *sides = self.state[:, 0] + seconds * self.state[:, 1]
+        width, height = np.maximum(sides, _LEAST) / 2
         return np.array([x - width, y - height, x + width, y + height], np.float32)
 
     @property

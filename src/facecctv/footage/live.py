@@ -14,8 +14,9 @@ from typing import Literal
 from facecctv.errors import SettingError
 from facecctv.footage.attention import attend
 from facecctv.footage.decoding import Still
-from facecctv.footage.examine import Assess, Detect, Examination, ExamineOptions, LiveView
+from facecctv.footage.examine import Assess, Examination, ExamineOptions, LiveView
 from facecctv.footage.people import worth
+from facecctv.footage.searching import Detect, Partly, searched
 from facecctv.types import Sighting, Track
 
 MOST_ROWS = 2048
@@ -72,12 +73,13 @@ def follow(
     exam = Examination(replace(how, track=replace(how.track, most_rows=MOST_ROWS)))
     told: dict[int, tuple[Fraction, Sighting]] = {}
     still: Still | None = None
-    for glance in attend(stills, how.attention, exam.next_look):
+    partly = isinstance(detect, Partly)
+    for glance in attend(stills, how.attention, exam.next_look, partly=partly):
         if not glance.look:
             continue
         still = glance.frame
         frame = still.frame()
-        faces = tuple(detect(frame.image))
+        faces = searched(detect, glance, frame.image, exam.expected(frame.time))
         view = LiveView(frame, faces, assess, how.margin)
         for track in exam.look(frame.index, frame.time, glance.cut, faces, view):
             yield _left(track, told.pop(track.number, None), still)

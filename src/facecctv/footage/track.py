@@ -163,6 +163,12 @@ class Tracker:
         """Numbers of the tracks that may go on."""
         return frozenset(live.number for live in self._live)
 
+    def expected(self, time: Fraction) -> Floats:
+        """(N, 4) where the faces of the tracks that may go on are by then."""
+        seconds = 0.0 if self._last is None else float(time - self._last)
+        boxes = [live.motion.after(seconds) for live in self._live]
+        return np.array(boxes, np.float32).reshape(-1, 4)
+
     def next_look(self) -> float:
         """Seconds after which someone may have moved too far to be known again; inf with nobody.
 

@@ -34,6 +34,7 @@ from facecctv.footage.decoding import (
     stream_of,
     upright,
 )
+from facecctv.footage.hardware import FAILURES, DeviceFailed, Hardware
 from facecctv.footage.memory import Source
 from facecctv.footage.opening import opened
 from facecctv.types import Frame, Image
@@ -99,7 +100,9 @@ class Video:
     other OSErrors as `open` does.
     """
 
-    def __init__(self, source: Source, most_pixels: int = MOST_PIXELS) -> None:
+    def __init__(
+        self, source: Source, most_pixels: int = MOST_PIXELS, hardware: Hardware | None = None
+    ) -> None:
         self.source = source if isinstance(source, (bytes, bytearray)) else os.fspath(source)
         self._most_pixels = most_pixels
         self.damaged = 0
@@ -107,6 +110,13 @@ class Video:
         self._damage = 0
         self._counts: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self.facts = self._facts()
+        self._hardware = hardware
+        self.device: str | None = None
+        """The kind of device that decodes; None: software."""
+        self.decoding = ""
+        """In words, what became of the hardware that was asked for."""
+        if hardware is not None:
+            self.device, self.decoding = hardware.first(self.source)
 
     def __enter__(self) -> Self:
         return self
@@ -169,19 +179,50 @@ class Video:
 
     def _still(self, index: int, time: Fraction, picture: VideoFrame) -> Still:
         self._check_size(picture.width, picture.height)
-        return still_of(self.stream, index, time, picture, partial(self._upright, picture))
+        make = partial(self._upright, picture)
+        turned = self.facts.rotation
+        return still_of(self.stream, index, time, picture, make, rotation=turned)
 
     def _pictures(
         self, begin: Mark | None, wanted: Callable[[int], bool] | None
     ) -> Generator[tuple[int, Fraction, VideoFrame]]:
+        """As `_read`; where a device fails, what it did not give comes from software."""
+        last: Mark | None = None
+        if self.device is not None:
+            try:
+                with closing(self._read(begin, wanted)) as given:
+                    for index, time, picture in given:
+                        last = Mark(index, time, self._damage)
+                        yield index, time, picture
+                return
+            except DeviceFailed:
+                when = "at the beginning" if last is None else f"after {float(last.time):.2f} s"
+                self.decoding = f"hardware ({self.device}) failed {when}; the rest by software"
+                self.device = None
+        with closing(self._read(last or begin, wanted)) as given:
+            for index, time, picture in given:
+                if last is None or index > last.index:
+                    yield index, time, picture
+
+    def _open(self) -> InputContainer:
+        if self.device is None or self._hardware is None:
+            return _opened(self.source)
+        try:
+            return self._hardware.open(self.source, self.device)
+        except FAILURES as error:
+            raise DeviceFailed from error
+
+    def _read(
+        self, begin: Mark | None, wanted: Callable[[int], bool] | None
+    ) -> Generator[tuple[int, Fraction, VideoFrame]]:
         with ExitStack() as stack:
-            container = stack.enter_context(_opened(self.source))
+            container = stack.enter_context(self._open())
             stream = stream_of(container)
             pictures = None if begin is None else self._from(container, stream, begin)
             last = -1 if begin is None or pictures is None else begin.index - 1
             if begin is not None and pictures is None:
                 self._damage = 0
-                container = stack.enter_context(_opened(self.source))
+                container = stack.enter_context(self._open())
                 stream = stream_of(container)
             if pictures is None:
                 pictures = decoded(container, stream, self._count_damage)
@@ -191,6 +232,7 @@ class Video:
                 if past and (wanted is None or wanted(index)):
                     yield index, time, picture
             if last < 0:
+                self._count_damage()
                 raise VideoError("holds no frame that can be decoded")
 
     def _timed(
@@ -234,6 +276,9 @@ class Video:
         return picture.pts * picture.time_base - self.facts.start
 
     def _count_damage(self) -> None:
+        if self.device is not None:
+            # Whether it is the file or the device, software tells.
+            raise DeviceFailed
         self._damage += 1
 
     def _upright(self, picture: VideoFrame) -> Image:

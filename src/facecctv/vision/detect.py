@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,82 +23,15 @@ from facecctv.models.card import Card
 from facecctv.models.session import Runner
 from facecctv.types import Body, Face, Floats, Image, check_image
 from facecctv.vision.anchors import decode_boxes, decode_landmarks, grid
+from facecctv.vision.looks import DetectOptions as DetectOptions  # named here for callers
+from facecctv.vision.looks import Look, plan
+from facecctv.vision.parts import Grid, plan_parts
 
-Switch = Literal["auto", "off"]
-
-WORKING_SIZE = 640
-"""Longer side, pixels, that small pictures are enlarged to and the coarsest pass ends at."""
-LARGEST_ENLARGEMENT = 4.0
-COARSER = 3.0
-"""Ratio between one pass and the next."""
-TILE = 1472
-"""Largest side of a tile, pixels: 1.3 megapixels keep the memory of one run near 150 MB."""
-OVERLAP = 192
-"""Of tiles, pixels at least."""
-TRUSTED = 128
-"""Longest side, network pixels, of the faces that a tile may report: the overlap holds them with
-something of their surroundings."""
-FROM = 40
-"""Least longer side, network pixels, of the faces that a coarser look may report."""
 MOST = 3000
 """Predictions of one pass that go into non-maximum suppression, at most."""
 SAME_FACE = 0.6
 """Intersection over union from which a suppressed box has a say in where the kept one lies."""
 BATCH_PIXELS = 640 * 640 * 4
-
-
-@dataclass(frozen=True)
-class DetectOptions:
-    """How to look; the defaults suit pictures of all sizes."""
-
-    threshold: float | None = None
-    """Least score, 0..1; by default the card's working point."""
-    min_face: float = 0.0
-    """Least height of a face, pixels of the picture."""
-    tiles: Switch = "auto"
-    """`off`: one look at each resolution, whole; needs more memory for large pictures."""
-    enlarge: Switch = "auto"
-    """`off`: small pictures are not enlarged, and faces under about 8 px get lost."""
-    overlap: float = 0.5
-    """Intersection over union from which two boxes are one face."""
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold < 1:
-            raise SettingError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if not 0 <= self.min_face < math.inf:
-            raise SettingError(f"the least face height is 0 or more pixels, not {self.min_face}")
-        if not 0 < self.overlap < 1:
-            raise SettingError(f"overlap must lie between 0 and 1, not {self.overlap}")
-
-
-@dataclass(frozen=True)
-class Look:
-    """One run of the network: a part of the picture at a scale."""
-
-    part: tuple[int, int, int, int]
-    """x1 y1 x2 y2, pixels of the picture."""
-    owned: tuple[float, float, float, float]
-    """Only faces whose centre lies in here are this look's to report; pixels of the picture."""
-    scale: float
-    """Network pixels per picture pixel."""
-    largest: float
-    """Longest side of a face it may report, pixels of the picture."""
-    smallest: float = 0.0
-    """Least longer side of a face it may report: a finer look sees smaller ones better."""
-    multiple: int = 32
-    """Network pixels: width and height are padded to multiples of this."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in network pixels, before padding."""
-        x1, y1, x2, y2 = self.part
-        return max(1, round((x2 - x1) * self.scale)), max(1, round((y2 - y1) * self.scale))
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        """(width, height) in network pixels, multiples of `multiple`."""
-        width, height = (-(-side // self.multiple) * self.multiple for side in self.size)
-        return width, height
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,75 +46,7 @@ class Found:
     """(K, 5, 2); (K, 0, 2) from networks without landmarks."""
 
 
-def plan(
-    width: int,
-    height: int,
-    options: DetectOptions,
-    multiple: int = 32,
-    largest: float = math.inf,
-) -> list[Look]:
-    """The looks at a picture of this size in pixels, finest first.
-
-    `multiple` is that of the network's input; `largest`, network pixels, is the longest side that
-    it was trained to find: what may be longer is left to coarser looks.
-    """
-    looks = _looks(width, height, options)
-    while max(width, height) * looks[-1].scale > largest:
-        looks.append(_whole(width, height, looks[-1].scale / 2, FROM))
-    finer = [replace(look, largest=min(look.largest, largest / look.scale)) for look in looks[:-1]]
-    return [replace(look, multiple=multiple) for look in (*finer, looks[-1])]
-
-
-def _looks(width: int, height: int, options: DetectOptions) -> list[Look]:
-    longest = max(width, height)
-    if longest < WORKING_SIZE:
-        if options.enlarge == "off":
-            return [_whole(width, height, 1.0)]
-        scale = min(WORKING_SIZE / longest, LARGEST_ENLARGEMENT)
-        # Enlarged, a face that fills the picture outgrows what the network was trained on.
-        return [_whole(width, height, scale), _whole(width, height, scale / 2, FROM)]
-    looks: list[Look] = []
-    scale = 1.0
-    while longest * scale > WORKING_SIZE:
-        smallest = FROM if scale < 1 else 0.0
-        if options.tiles == "auto":
-            looks += _tiles(width, height, scale, smallest)
-        else:
-            looks.append(_whole(width, height, scale, smallest))
-        scale /= COARSER
-    # The coarsest look takes in everything, however large.
-    last = min(1.0, max(scale, WORKING_SIZE / 2 / longest))
-    looks.append(_whole(width, height, last, FROM if looks else 0.0))
-    return looks
-
-
-def _whole(width: int, height: int, scale: float, smallest: float = 0.0) -> Look:
-    everywhere = (-math.inf, -math.inf, math.inf, math.inf)
-    return Look((0, 0, width, height), everywhere, scale, math.inf, smallest / scale)
-
-
-def _tiles(width: int, height: int, scale: float, smallest: float) -> Iterator[Look]:
-    across, down = _spans(width, scale), _spans(height, scale)
-    largest = math.inf if len(across) == len(down) == 1 else TRUSTED / scale
-    for y1, y2, top, bottom in down:
-        for x1, x2, left, right in across:
-            owned = (left, top, right, bottom)
-            yield Look((x1, y1, x2, y2), owned, scale, largest, smallest / scale)
-
-
-def _spans(length: int, scale: float) -> list[tuple[int, int, float, float]]:
-    """Start and end of each tile along one side, and of the stretch that it owns."""
-    total = length * scale
-    if total <= TILE:
-        return [(0, length, -math.inf, math.inf)]
-    overlap = OVERLAP + 32  # tiles begin at multiples of 32, so that they see the whole's grid
-    count = math.ceil((total - overlap) / (TILE - overlap))
-    size = (total + (count - 1) * overlap) / count
-    starts = [math.floor(i * (total - size) / (count - 1) / 32) * 32 for i in range(count)]
-    begins = [round(start / scale) for start in starts]
-    ends = [min(length, math.ceil((start + size) / scale)) for start in starts[:-1]] + [length]
-    borders = [(end + begin) / 2 for end, begin in zip(ends, begins[1:], strict=False)]
-    return list(zip(begins, ends, [-math.inf, *borders], [*borders, math.inf], strict=True))
+_NOTHING = Found(*(np.zeros(shape, np.float32) for shape in ((0, 4), 0, (0, 5, 2))))
 
 
 class Detector:
@@ -215,6 +79,18 @@ class Detector:
         """The faces of several pictures; pictures of one size share runs of the network."""
         return [_faces(found) for found in self._find(images)]
 
+    def within(self, image: Image, changed: Grid | None, near: Floats) -> list[Face]:
+        """The faces in the parts of a picture where there may be other ones than before.
+
+        `changed` lies over the picture as a grid of any size, true where it differs from what was
+        searched before; None: nowhere. A face of any size that covers such a cell is looked for;
+        where only faces of some height are asked for, no finer than they need.
+        `near` are boxes (N, 4) of faces that are expected in the picture, changed or not.
+        """
+        least = self._options.min_face
+        looks = plan_parts(self._plan(check_image(image)), image.shape, changed, near, least)
+        return _faces(self._settled(image, looks))
+
     def bodies(self, image: Image) -> list[Body]:
         """All bodies in a picture, best first, from a network that was trained on bodies."""
         found = self._find([image])[0]
@@ -227,17 +103,28 @@ class Detector:
             for number, image in enumerate(images)
             for look in self._plan(check_image(image))
         ]
+        return [
+            self._settle(found, image.shape[1], image.shape[0])
+            for found, image in zip(self._seen(images, looks), images, strict=True)
+        ]
+
+    def _settled(self, image: Image, looks: list[Look]) -> Found:
+        (found,) = self._seen([image], [(0, look) for look in looks])
+        return self._settle(found or [_NOTHING], image.shape[1], image.shape[0])
+
+    def _seen(self, images: Sequence[Image], looks: list[tuple[int, Look]]) -> list[list[Found]]:
+        """What each look, at the picture of its number, may report; by picture."""
         parts: list[list[Found]] = [[] for _ in images]
         for chunk in _chunks(looks):
-            pictures = np.stack([_network_input(images[number], look) for number, look in chunk])
+            width, height = chunk[0][1].padded
+            pictures = np.zeros((len(chunk), 3, height, width), np.float32)
+            for picture, (number, look) in zip(pictures, chunk, strict=True):
+                _fill(picture, images[number], look)
             outputs = self._session.run(pictures)
             for row, (number, look) in enumerate(chunk):
                 maps = [np.asarray(output[row], np.float32) for output in outputs]
                 parts[number].append(self._read(maps, look))
-        return [
-            self._settle(found, image.shape[1], image.shape[0])
-            for found, image in zip(parts, images, strict=True)
-        ]
+        return parts
 
     def _plan(self, image: Image) -> list[Look]:
         card = self._session.card
@@ -312,19 +199,16 @@ def _chunks(looks: list[tuple[int, Look]]) -> Iterator[list[tuple[int, Look]]]:
             yield alike[start : start + count]
 
 
-def _network_input(image: Image, look: Look) -> Floats:
-    """(3, H, W) float32 0..1, padded with black on the right and below."""
+def _fill(network: Floats, image: Image, look: Look) -> None:
+    """Writes a part of a picture into (3, H, W) float32, zeros so far, as 0..1."""
     x1, y1, x2, y2 = look.part
     part = image[y1:y2, x1:x2]
     width, height = look.size
     if (width, height) != (x2 - x1, y2 - y1):
         filters = cv2.INTER_AREA if look.scale < 1 else cv2.INTER_LINEAR
         part = np.asarray(cv2.resize(part, (width, height), interpolation=filters), np.uint8)
-    padded_width, padded_height = look.padded
-    result = np.zeros((3, padded_height, padded_width), np.float32)
-    pixels = part.transpose(2, 0, 1)
-    np.multiply(pixels, np.float32(1 / 255), out=result[:, :height, :width], dtype=np.float32)
-    return result
+    for colour, pixels in zip(network, cv2.split(part), strict=True):
+        np.multiply(pixels, np.float32(1 / 255), out=colour[:height, :width], dtype=np.float32)
 
 
 def _above(
