@@ -113,7 +113,7 @@ def test_a_lane_returns_and_raises_what_the_work_does():
     in_lane(use)
 
 
-def test_a_full_lane_is_429_and_time_up_is_503_and_waiting_work_is_dropped():
+def test_what_finds_no_place_or_waits_too_long_is_429_and_dropped():
     block = Block()
 
     async def use(lane):
@@ -128,7 +128,8 @@ def test_a_full_lane_is_429_and_time_up_is_503_and_waiting_work_is_dropped():
         assert "Retry-After" in full.value.headers
         with pytest.raises(Problem) as late:
             await second
-        assert late.value.status == 503
+        assert late.value.status == 429
+        assert "Retry-After" in late.value.headers
         assert lane.oldest() > 0
         block.go.set()
         await first
