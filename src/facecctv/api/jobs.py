@@ -16,6 +16,7 @@ from facecctv.api.limits import ServerLimits
 from facecctv.api.problems import Problem, busy
 from facecctv.api.turns import Cancelled, Line, Turn
 from facecctv.errors import FaceCCTVError, ModelError, OutputError, VideoError
+from facecctv.footage.memory import give_back
 
 log = logging.getLogger("facecctv.api")
 
@@ -122,7 +123,7 @@ class Job:
             self._unwanted, self._outcome = True, "cancelled"
         self._turn.cancel()
         if left:
-            self.work.wipe()
+            self._let_go()
 
     def join(self, seconds: float) -> None:
         """Waits for its thread."""
@@ -144,7 +145,13 @@ class Job:
             self._at_work, unwanted = False, self._unwanted
             self._outcome = "cancelled" if unwanted else outcome
         if unwanted:
-            self.work.wipe()
+            self._let_go()
+        else:
+            give_back()
+
+    def _let_go(self) -> None:
+        self.work.wipe()
+        give_back()
 
 
 def _fault(error: Exception) -> Fault:
