@@ -113,7 +113,7 @@ def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
     assert result["share_of_pipeline"] == pytest.approx(
         result["server_per_second"] / result["pipeline_per_second"], rel=0.1
     )
-    for part in ("vga", "tiny_alone", "tiny_beside_large"):
+    for part in ("vga", "tiny_alone", "tiny_beside_large", "tiny_beside_video"):
         waits = result[part]
         assert waits["requests"] >= 1
         assert 0 < waits["median_ms"] <= waits["p99_ms"] <= waits["longest_ms"]

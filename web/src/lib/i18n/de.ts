@@ -662,7 +662,7 @@ export const de: Catalogue = {
     noFaces: 'Auf diesem Bild wurde kein Gesicht gefunden.',
     people: (count) =>
       p(count, { zero: 'Niemand steht auf der Liste', one: '{n} Person', other: '{n} Personen' }),
-    until: (day) => `bis ${day}`,
+    until: (day) => `bis ${n.day(day)}`,
     expired: 'Zeit abgelaufen: wird nie gefunden',
     pictures: (count) => p(count, { one: '{n} Bild', other: '{n} Bilder' }),
     remove: 'Entfernen',

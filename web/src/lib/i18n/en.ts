@@ -650,7 +650,7 @@ export const en = {
     noFaces: 'No face was found in this picture.',
     people: (count: number) =>
       p(count, { zero: 'Nobody is on the list', one: '{n} person', other: '{n} people' }),
-    until: (day: string) => `until ${day}`,
+    until: (day: string) => `until ${n.day(day)}`,
     expired: 'Time is over: never matched',
     pictures: (count: number) => p(count, { one: '{n} picture', other: '{n} pictures' }),
     remove: 'Remove',
