@@ -5,8 +5,9 @@ python -m benchmarks.serving [--seconds S] [--clients N] [--threads N] [--large 
 Measures on one machine, one after the other: the pipeline in a process of its own (decode, find,
 judge, write JSON); the same pictures through `POST /v1/examine` with N clients; a tiny picture
 alone, while two clients send large ones (4K) without a pause, and while one puts in videos, each as
-soon as the last is gone through; and the first VGA picture that a fresh server gets. The clients share the machine with the server and take part of its time. Prints
-a table and one JSON object, which --out keeps.
+soon as the last is gone through; and the first VGA picture that a fresh server gets. The clients
+share the machine with the server and take part of its time. Prints a table and one JSON object,
+which --out keeps.
 """
 
 from __future__ import annotations
@@ -290,8 +291,7 @@ def markdown(result: dict[str, Any]) -> str:
         ),
         (
             f"Tiny picture beside videos of {result['video']}",
-            f"{filmed['median_ms']:.0f} ms, p99 {filmed['p99_ms']:.0f} ms, "
-            f"{filmed['requests']} requests",
+            "{median_ms:.0f} ms, p99 {p99_ms:.0f} ms, {requests} requests".format(**filmed),
         ),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows]

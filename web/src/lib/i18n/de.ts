@@ -245,7 +245,7 @@ export const de: Catalogue = {
     },
     option: {
       title: 'So geht es nicht',
-      help: () => 'Ändern Sie Schritte oder Optionen. Die Worte des Servers stehen darunter.',
+      help: () => 'Ändern Sie die Schritte oder was Sie eingegeben haben. Die Worte des Servers stehen darunter.',
     },
     'has-colour': {
       title: 'Das Bild hat schon Farbe',

@@ -237,7 +237,7 @@ export const en = {
     },
     option: {
       title: 'It cannot be done this way',
-      help: () => 'Change the steps or options. The server’s own words are below.',
+      help: () => 'Change the steps or what was entered. The server’s own words are below.',
     },
     'has-colour': {
       title: 'The picture has colour already',
@@ -326,7 +326,7 @@ export const en = {
     whole: 'Whole picture',
     facesOnly: 'Faces only',
     strength: 'Strength',
-    strengthHint: '0 % is plain enlarging. 100 % shows all that was estimated.',
+    strengthHint: '0% is plain enlarging. 100% shows all that was estimated.',
     luminance: 'Colours',
     luminances: {
       auto: 'Automatic',
