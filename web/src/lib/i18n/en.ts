@@ -572,6 +572,9 @@ export const en = {
       figures: (covers: number, covered: number, frames: number) =>
         `${n.whole(covers)} covers in ${n.whole(covered)} of ${n.whole(frames)} frames`,
       clean: 'The finished video was searched again: no face was found.',
+      cleanButKept: 'The finished video was searched again: nobody else’s face was found.',
+      spared: (count: number) =>
+        p(count, { one: 'One passage stays to be seen', other: '{n} passages stay to be seen' }),
       foundAfter: (count: number) =>
         p(count, {
           one: 'A face was found in the finished video once: look at the place below before you hand it on.',
