@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from facecctv.api.allocator import give_back
 from facecctv.api.around import where
 from facecctv.api.limits import ServerLimits
 from facecctv.api.problems import Problem, busy
 from facecctv.api.turns import Cancelled, Line, Turn
 from facecctv.errors import FaceCCTVError, ModelError, OutputError, VideoError
-from facecctv.footage.memory import give_back
 
 log = logging.getLogger("facecctv.api")
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import io
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -105,16 +103,3 @@ def wipe(data: bytearray) -> None:
         for start in range(0, len(data), 65536):
             part = view[start : start + 65536]
             part[:] = zeros[: len(part)]
-
-
-def give_back() -> None:
-    """Hands memory that is free already back to the system.
-
-    glibc keeps what each thread frees for the next need of that thread: up to 40 MB each for the
-    threads that decode and look at a video, which is never asked for again when they are gone.
-    Other C libraries have nothing of the kind to call; then nothing happens.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
