@@ -14,7 +14,7 @@ EXAMPLES ?= 100
 TLS := .venv-tls
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev web app bundle run demo-clip test test-web test-window test-bundle test-large contract tls-check lint format bench bench-footage serving soak clean
+.PHONY: help setup dev web app bundle run demo-clip test test-web test-window test-bundle test-large contract tls-check lint format bench bench-footage first-card serving soak clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ bench: dev ## Measure speed and memory on this machine
 
 bench-footage: dev ## Measure how fast videos are gone through, and how right (long)
 	@$(BIN)/python -m benchmarks.footage
+
+first-card: dev $(WEB) ## Measure in Chromium from a picture chosen to the first card shown
+	@$(BIN)/python -m benchmarks.first_card
 
 serving: dev ## Measure the server against the bare pipeline, and its slowest replies
 	@$(BIN)/python -m benchmarks.serving

@@ -4,9 +4,10 @@ python -m benchmarks.serving [--seconds S] [--clients N] [--threads N] [--large 
 
 Measures on one machine, one after the other: the pipeline in a process of its own (decode, find,
 judge, write JSON); the same pictures through `POST /v1/examine` with N clients; a tiny picture
-alone and while two clients send large ones (4K) without a pause; and the first VGA picture that a
-fresh server gets. The clients share the machine with the server and take part of its time. Prints
-a table and one JSON object, which --out keeps.
+alone, while two clients send large ones (4K) without a pause, and while one puts in videos, each as
+soon as the last is gone through; and the first VGA picture that a fresh server gets. The clients
+share the machine with the server and take part of its time. Prints a table and one JSON object,
+which --out keeps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import math
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,11 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.clips import write_scene
 from benchmarks.scenes import scene
 from benchmarks.server import serving
 from facecctv.image import encode, resize
 
 LARGE_CLIENTS = 2
+VIDEO = ("1080p", 2.0)
+"""Its size and seconds."""
+ASK_SECONDS = 0.5
+"""Between two looks at how far it is."""
 WARM = 3
 """Requests before any measurement that is not of the first."""
 
@@ -41,19 +48,34 @@ def picture(name: str) -> bytes:
     return encode(image, "jpeg")
 
 
+FORM = {"Content-Type": "multipart/form-data; boundary=X"}
+
+
+def form(data: bytes, name: str) -> bytes:
+    """A body with one file."""
+    head = f'--X\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    return head.encode() + data + b"\r\n--X--\r\n"
+
+
+def video(name: str, seconds: float) -> bytes:
+    """An MP4 file of five people."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.mp4"
+        write_scene(path, name, seconds)
+        return path.read_bytes()
+
+
 class Client:
     """One connection that is kept, with one request at a time."""
 
     def __init__(self, port: int, data: bytes) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        head = b'--X\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
-        self._body = head + data + b"\r\n--X--\r\n"
+        self._body = form(data, "a.jpg")
 
     def post(self) -> float:
         """Seconds from the first byte sent to the last received; SystemExit unless 200."""
         began = time.perf_counter()
-        headers = {"Content-Type": "multipart/form-data; boundary=X"}
-        self._connection.request("POST", "/v1/examine", self._body, headers)
+        self._connection.request("POST", "/v1/examine", self._body, FORM)
         reply = self._connection.getresponse()
         text = reply.read()
         if reply.status != 200:
@@ -93,6 +115,58 @@ def beside(port: int, data: bytes, clients: int) -> Iterator[list[BaseException]
         stop.set()
         for thread in threads:
             thread.join()
+
+
+@contextlib.contextmanager
+def filming(port: int, video: bytes) -> Iterator[list[BaseException]]:
+    """One video after the other meanwhile, from before the block begins; as `beside`."""
+    stop, working = threading.Event(), threading.Event()
+    wrong: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            while not stop.is_set():
+                address = _put(port, video)
+                working.set()
+                while _state(port, address) != "done" and not stop.is_set():
+                    stop.wait(ASK_SECONDS)
+                _ask(port, "DELETE", address)
+        except (SystemExit, OSError, http.client.HTTPException) as error:
+            wrong.append(error)
+            working.set()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        working.wait()
+        yield wrong
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _put(port: int, video: bytes) -> str:
+    body = form(video, "a.mp4")
+    status, text = _ask(port, "POST", "/v1/jobs", body)
+    if status != 202:
+        raise SystemExit(f"status {status}: {text[:200].decode(errors='replace')}")
+    return f"/v1/jobs/{json.loads(text)['id']}"
+
+
+def _state(port: int, address: str) -> str:
+    """SystemExit for a job that failed."""
+    state = str(json.loads(_ask(port, "GET", address)[1])["state"])
+    if state in ("failed", "cancelled"):
+        raise SystemExit(f"a video job {state}")
+    return state
+
+
+def _ask(port: int, method: str, address: str, body: bytes | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    with contextlib.closing(connection):
+        connection.request(method, address, body, FORM if body else {})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
 
 
 def throughput(port: int, data: bytes, clients: int, seconds: float) -> float:
@@ -157,13 +231,14 @@ def waits(spent: Sequence[float]) -> dict[str, float]:
 
 
 def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str, Any]:
-    """All of it, in about five times the seconds."""
+    """All of it, in about six times the seconds."""
     before = machine.load_average()
     command = [sys.executable, "-m", "benchmarks.serving", "--bare", "--threads", str(threads)]
     alone = subprocess.run(
         [*command, "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True, check=True
     )
     pictures = {name: picture(name) for name in ("tiny", "VGA", large)}
+    film = video(*VIDEO)
     with serving(threads) as (port, _):
         first = Client(port, pictures["VGA"]).post()
         vga = post_until(port, pictures["VGA"], time.perf_counter() + seconds)
@@ -173,6 +248,10 @@ def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str,
             busy = post_until(port, pictures["tiny"], time.perf_counter() + seconds)
         if wrong:
             raise SystemExit(f"a client of large pictures failed: {wrong[0]}")
+        with filming(port, film) as wrong:
+            filmed = post_until(port, pictures["tiny"], time.perf_counter() + seconds)
+        if wrong:
+            raise SystemExit(f"the client of videos failed: {wrong[0]}")
     pipeline = float(alone.stdout)
     return {
         "machine": machine.describe(threads),
@@ -187,12 +266,16 @@ def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str,
         "tiny_alone": waits(quiet),
         "large": large,
         "tiny_beside_large": waits(busy),
+        "video": "{} of {} s".format(*VIDEO),
+        "tiny_beside_video": waits(filmed),
     }
 
 
 def markdown(result: dict[str, Any]) -> str:
     """The figures as a table."""
-    tiny, busy = result["tiny_alone"], result["tiny_beside_large"]
+    tiny, busy, filmed = (
+        result[f"tiny_{how}"] for how in ("alone", "beside_large", "beside_video")
+    )
     rows = [
         ("VGA pictures, pipeline alone", f"{result['pipeline_per_second']:.1f}/s"),
         (
@@ -206,6 +289,10 @@ def markdown(result: dict[str, Any]) -> str:
             f"Tiny picture beside {LARGE_CLIENTS} clients with {result['large']} pictures",
             f"{busy['median_ms']:.0f} ms, p99 {busy['p99_ms']:.0f} ms, {busy['requests']} requests",
         ),
+        (
+            f"Tiny picture beside videos of {result['video']}",
+            "{median_ms:.0f} ms, p99 {p99_ms:.0f} ms, {requests} requests".format(**filmed),
+        ),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join(["| What | Result |", "|---|---|", *lines])
@@ -215,7 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.serving", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each of five parts")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each of six parts")
     parser.add_argument("--clients", type=int, default=4, help="at once; the server takes 8")
     parser.add_argument("--threads", type=int, default=2, help="of the network (default: 2)")
     parser.add_argument("--large", choices=["1080p", "4K"], default="4K", help="default: 4K")

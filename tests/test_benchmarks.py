@@ -113,7 +113,7 @@ def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
     assert result["share_of_pipeline"] == pytest.approx(
         result["server_per_second"] / result["pipeline_per_second"], rel=0.1
     )
-    for part in ("vga", "tiny_alone", "tiny_beside_large"):
+    for part in ("vga", "tiny_alone", "tiny_beside_large", "tiny_beside_video"):
         waits = result[part]
         assert waits["requests"] >= 1
         assert 0 < waits["median_ms"] <= waits["p99_ms"] <= waits["longest_ms"]
@@ -122,11 +122,25 @@ def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
 
 def test_the_soak_calls_every_reply_wrong_but_the_one_its_picture_calls_for(module):
     soak = module("soak")
-    tally = soak.Tally(soak.Counter(), soak.Counter())
+    tally = soak.Tally()
     for status, expected in ((200, 200), (422, 422), (429, 200), (200, 422), (500, 200)):
         tally.take("/v1/detect", status, expected)
     assert tally.wrong == {"/v1/detect: 200 for 422": 1, "/v1/detect: 500 for 200": 1}
     assert tally.seen == {"200": 2, "422": 1, "429": 1, "500": 1}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "worst"),
+    [
+        ([7], 1.0),
+        ([900, 100, 100], 1.0),  # the first third does not count
+        ([1, 100, 140, 100, 140, 140, 100], 1.0),  # one reading says little
+        ([1, 1, 100, 100, 100, 106], 1.06),  # one peak is seen,
+        ([1, 1, 1, 100, 200, 100, 150, 150, 200], 1.25),  # and a floor that rises below the peaks
+    ],
+)
+def test_the_soak_holds_mean_and_peak_of_the_last_third_against_the_second(module, sizes, worst):
+    assert module("soak").Growth.of(sizes).worst == pytest.approx(worst)
 
 
 def test_the_soak_ends_in_time_and_well(module, monkeypatch, capsys):

@@ -338,6 +338,7 @@ class RedactWork:
             style=wishes.options.style,
             sound=sound,
             kept=tuple(person.number for person in self._kept) or None,
+            spared=done.spared if self._kept else None,
         )
 
     @property

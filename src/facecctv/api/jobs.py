@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from facecctv.api.allocator import give_back
 from facecctv.api.around import where
 from facecctv.api.limits import ServerLimits
 from facecctv.api.problems import Problem, busy
@@ -122,7 +123,7 @@ class Job:
             self._unwanted, self._outcome = True, "cancelled"
         self._turn.cancel()
         if left:
-            self.work.wipe()
+            self._let_go()
 
     def join(self, seconds: float) -> None:
         """Waits for its thread."""
@@ -144,7 +145,13 @@ class Job:
             self._at_work, unwanted = False, self._unwanted
             self._outcome = "cancelled" if unwanted else outcome
         if unwanted:
-            self.work.wipe()
+            self._let_go()
+        else:
+            give_back()
+
+    def _let_go(self) -> None:
+        self.work.wipe()
+        give_back()
 
 
 def _fault(error: Exception) -> Fault:

@@ -68,8 +68,9 @@ class Lane:
     async def run(self, work: Callable[[], T], leave: Leave, seconds: float) -> T:
         """The result of the work, or what it raised.
 
-        Raises Problem 429 if the queue is full, 503 when the seconds are over, waiting included.
-        Being cancelled is how the caller says that nobody waits any more.
+        Raises Problem 429 if the queue is full, or the seconds are over before the work has begun:
+        others are the reason, and the same work may go through later. 503 when they are over while
+        it runs. Being cancelled is how the caller says that nobody waits any more.
         """
         with self._lock:
             if self._inside >= self._threads + self._queue:
@@ -86,6 +87,9 @@ class Lane:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(result)
         except TimeoutError as error:
+            if not future.running() and not future.done():
+                detail = f"too much was waiting: not begun within {seconds:.0f} seconds"
+                raise busy(429, detail, 5) from error
             raise busy(503, f"not done within {seconds:.0f} seconds", 5) from error
         finally:
             if not future.done():

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from facecctv.errors import EntryError
 from facecctv.identity import log
 from facecctv.identity.calibrate import RATE
+from facecctv.identity.closing import Closing
 from facecctv.identity.entries import Person, Template, same_name, today_utc
 from facecctv.identity.gallery import Gallery
 from facecctv.identity.sealing import Secret
@@ -33,7 +33,7 @@ class Enrolling:
     """By default the list's."""
 
 
-class ServedList:
+class ServedList(Closing):
     """One open list for all requests; any thread may call it. A context manager.
 
     The people who may be found are held in memory, unsealed, and read anew when the list was
@@ -72,17 +72,6 @@ class ServedList:
         """Also done at the end of a `with` block."""
         self._do(Watchlist.close)
         self._pool.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def gallery(self) -> Gallery:
         """Everybody whose time is not over."""

@@ -10,6 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facecctv.api.allocator import share_arenas
+
 HEAD_SECONDS = 10
 """From the connection to the end of its first request's head, the TLS handshake not included."""
 HEAD_BYTES = 32 * 1024
@@ -60,4 +62,5 @@ def config(app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None
 
 def run(app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     """Serves until the process is asked to end."""
+    share_arenas()
     uvicorn.Server(config(app, host, port, tls)).run()

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from facecctv.errors import EntryError, OutputError, WatchlistBusy, WatchlistError, WrongKey
+from facecctv.identity.closing import Closing
 from facecctv.identity.sealing import COST, SALT, Key, Secret
 
 APPLICATION: Final = 0x46434356  # "FCCV"
@@ -76,7 +76,7 @@ class _State:
         return cls(found["about"], kinds)
 
 
-class Vault:
+class Vault(Closing):
     """An open vault; a context manager. One object belongs to one thread.
 
     Other processes may read while one writes. Every method raises WatchlistBusy where another
@@ -130,17 +130,6 @@ class Vault:
         """Also done at the end of a `with` block."""
         with _told():
             self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def about(self) -> dict[str, Any]:

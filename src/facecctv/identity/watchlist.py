@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from facecctv.errors import EntryError
 from facecctv.identity import exchange
+from facecctv.identity.closing import Closing
 from facecctv.identity.entries import Person, Template, facts_of, same_name, today_utc
 from facecctv.identity.gallery import Gallery, gallery
 from facecctv.identity.sealing import COST, Secret
@@ -53,7 +53,7 @@ class Imported:
     """People left out because their time is over."""
 
 
-class Watchlist:
+class Watchlist(Closing):
     """An open watch-list; a context manager. One object belongs to one thread.
 
     Errors are those of `vault.Vault`. Names are compared without regard to case.
@@ -90,17 +90,6 @@ class Watchlist:
     def close(self) -> None:
         """Also done at the end of a `with` block."""
         self._vault.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def unwiped(self) -> bool:

@@ -245,7 +245,8 @@ export const de: Catalogue = {
     },
     option: {
       title: 'So geht es nicht',
-      help: () => 'Ändern Sie Schritte oder Optionen. Die Worte des Servers stehen darunter.',
+      help: () =>
+        'Ändern Sie die Schritte oder was Sie eingegeben haben. Die Worte des Servers stehen darunter.',
     },
     'has-colour': {
       title: 'Das Bild hat schon Farbe',
@@ -581,6 +582,13 @@ export const de: Catalogue = {
       figures: (covers, covered, frames) =>
         `${n.whole(covers)} Abdeckungen in ${n.whole(covered)} von ${n.whole(frames)} Einzelbildern`,
       clean: 'Das fertige Video wurde noch einmal durchsucht: Es wurde kein Gesicht gefunden.',
+      cleanButKept:
+        'Das fertige Video wurde noch einmal durchsucht: Es wurde kein anderes Gesicht gefunden.',
+      spared: (count) =>
+        p(count, {
+          one: 'Ein Durchgang bleibt zu sehen',
+          other: '{n} Durchgänge bleiben zu sehen',
+        }),
       foundAfter: (count) =>
         p(count, {
           one: 'Im fertigen Video wurde einmal ein Gesicht gefunden: Sehen Sie sich die Stelle unten an, bevor Sie es weitergeben.',
@@ -662,7 +670,7 @@ export const de: Catalogue = {
     noFaces: 'Auf diesem Bild wurde kein Gesicht gefunden.',
     people: (count) =>
       p(count, { zero: 'Niemand steht auf der Liste', one: '{n} Person', other: '{n} Personen' }),
-    until: (day) => `bis ${day}`,
+    until: (day) => `bis ${n.day(day)}`,
     expired: 'Zeit abgelaufen: wird nie gefunden',
     pictures: (count) => p(count, { one: '{n} Bild', other: '{n} Bilder' }),
     remove: 'Entfernen',

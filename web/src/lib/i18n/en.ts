@@ -237,7 +237,7 @@ export const en = {
     },
     option: {
       title: 'It cannot be done this way',
-      help: () => 'Change the steps or options. The server’s own words are below.',
+      help: () => 'Change the steps or what was entered. The server’s own words are below.',
     },
     'has-colour': {
       title: 'The picture has colour already',
@@ -326,7 +326,7 @@ export const en = {
     whole: 'Whole picture',
     facesOnly: 'Faces only',
     strength: 'Strength',
-    strengthHint: '0 % is plain enlarging. 100 % shows all that was estimated.',
+    strengthHint: '0% is plain enlarging. 100% shows all that was estimated.',
     luminance: 'Colours',
     luminances: {
       auto: 'Automatic',
@@ -572,6 +572,9 @@ export const en = {
       figures: (covers: number, covered: number, frames: number) =>
         `${n.whole(covers)} covers in ${n.whole(covered)} of ${n.whole(frames)} frames`,
       clean: 'The finished video was searched again: no face was found.',
+      cleanButKept: 'The finished video was searched again: nobody else’s face was found.',
+      spared: (count: number) =>
+        p(count, { one: 'One passage stays to be seen', other: '{n} passages stay to be seen' }),
       foundAfter: (count: number) =>
         p(count, {
           one: 'A face was found in the finished video once: look at the place below before you hand it on.',
@@ -650,7 +653,7 @@ export const en = {
     noFaces: 'No face was found in this picture.',
     people: (count: number) =>
       p(count, { zero: 'Nobody is on the list', one: '{n} person', other: '{n} people' }),
-    until: (day: string) => `until ${day}`,
+    until: (day: string) => `until ${n.day(day)}`,
     expired: 'Time is over: never matched',
     pictures: (count: number) => p(count, { one: '{n} picture', other: '{n} pictures' }),
     remove: 'Remove',

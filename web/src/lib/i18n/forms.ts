@@ -19,7 +19,10 @@ export function numbers(language: string) {
   const share = make({ style: 'percent', maximumFractionDigits: 1, roundingMode: 'floor' });
   const megabytes = make({ style: 'unit', unit: 'megabyte', maximumFractionDigits: 0 });
   const kilobytes = make({ style: 'unit', unit: 'kilobyte', maximumFractionDigits: 0 });
+  const day = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' });
   return {
+    /** Of a date as the server writes it: 2026-12-20. */
+    day: (date: string) => day.format(new Date(date)),
     whole: (value: number) => whole.format(value === 0 ? 0 : value),
     decimal: (value: number) => decimal.format(value),
     hundredths: (value: number) => hundredths.format(value),
