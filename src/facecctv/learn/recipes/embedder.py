@@ -224,7 +224,7 @@ HALF_WEIGHTS_TOLERANCE = 5e-3
 """Of the largest output: weights are stored in half precision."""
 
 
-VERSION = "2"
+VERSION = "3"
 """Goes up with new weights: embeddings of different ones do not compare."""
 
 
