@@ -25,6 +25,7 @@ from facecctv.learn.recipes.embedder import (
     student,
 )
 from facecctv.learn.recipes.enhancer import load_embedder
+from facecctv.learn.starting import starting_weights
 from facecctv.models.session import Session
 from tests.labelled_people import patterns
 
@@ -92,6 +93,20 @@ def test_trained_and_exported_it_says_the_same(sets, tmp_path):
     assert export_embedder(tmp_path, embedder_card(), TINY)
     frozen = load_embedder(tmp_path, TINY)
     assert not any(p.requires_grad for p in frozen.parameters())
+
+
+def test_mixed_weights_are_the_mean_of_both(sets, tmp_path):
+    made = student(RECIPE, *sets)
+    fit(made, batch_maker(*sets, RECIPE), step_loss(RECIPE), RECIPE.schedule, tmp_path)
+    state = starting_weights(tmp_path, (), prefix="net.")
+    alone = export_embedder(tmp_path, embedder_card(), TINY)
+    assert export_embedder(tmp_path, embedder_card(), TINY, state) == alone
+    # With its negative, every weight is zero, and so is every face's answer before it gets a length.
+    face = np.ones((1, 3, 112, 112), np.float32)
+    opposite = {k: v if "variance" in k else -v for k, v in state.items()}
+    nothing = Session(export_embedder(tmp_path, embedder_card(), TINY, opposite)).run(face)[0]
+    np.testing.assert_array_equal(nothing, 0)
+    assert np.abs(Session(alone).run(face)[0]).max() > 0
 
 
 def test_a_release_says_how_far_its_stated_rates_hold(sets, tmp_path):

@@ -15,7 +15,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,14 @@ from facecctv.learn.evaluate_restoring import BANDS, sharp_faces, small_cctv
 from facecctv.learn.export import check_parity, export
 from facecctv.learn.loop import Average, Batch, Schedule, fit
 from facecctv.learn.nets.embedder import EmbedderNet
-from facecctv.learn.releasing import averaged, release_model
-from facecctv.learn.starting import STATISTICS, add_options, rescheduled, starting_weights
+from facecctv.learn.releasing import release_model
+from facecctv.learn.starting import (
+    STATISTICS,
+    Weights,
+    add_options,
+    rescheduled,
+    starting_weights,
+)
 from facecctv.learn.stated import FITTED, StatedRate, calibrated, judge
 from facecctv.learn.verification import Embed, SizeReport, draw_pairs, see_people, verification
 from facecctv.models.card import (
@@ -182,13 +188,11 @@ def train(
     `start`, the folder of another run or a released embedder, has the weights to begin with.
     """
     torch.manual_seed(recipe.schedule.seed)
-    portraits = load_portraits(data / "portraits", "train")
-    named = load_people_aligned(data / "identities", "train")
+    portraits, named = faces_to_learn(data)
     model = student(recipe, portraits, named)
     make = batch_maker(portraits, named, recipe)
     if start is not None:
-        batches = (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
-        model.net.load_state_dict(starting_weights(start, batches, prefix="net."))
+        model.net.load_state_dict(starting_weights(start, views(make), prefix="net."))
     return fit(
         model,
         make,
@@ -200,10 +204,26 @@ def train(
     )
 
 
-def export_embedder(run: Path, card: Card, net: EmbedderNet) -> bytes:
-    """The ONNX file of the averaged weights, proved equal to the network, else ModelError."""
-    prefix = "net."
-    state = {k[len(prefix) :]: v for k, v in averaged(run).items() if k.startswith(prefix)}
+def faces_to_learn(data: Path) -> tuple[AlignedFaces, AlignedFaces]:
+    """Faces whose person is not known, and faces whose person is."""
+    portraits = load_portraits(data / "portraits", "train")
+    return portraits, load_people_aligned(data / "identities", "train")
+
+
+def views(make: Callable[[int], Batch]) -> Iterator[torch.Tensor]:
+    """Batches as the network takes them, for the statistics of one that comes from a file."""
+    return (make(number)["pictures"].float() / 255 for number in range(STATISTICS))
+
+
+def export_embedder(run: Path, card: Card, net: EmbedderNet, mix: Weights | None = None) -> bytes:
+    """The ONNX file of the averaged weights, proved equal to the network, else ModelError.
+
+    With `mix` the weights are the mean of the run's and these (Wortsman et al. 2022, "Model
+    soups"), which must come from the same line: that of a network and what it was taught further.
+    """
+    state = starting_weights(run, (), prefix="net.")
+    if mix is not None:
+        state = {name: (value + mix[name]) / 2 for name, value in state.items()}
     model = net.build()
     model.load_state_dict(state)
     exported = export(
@@ -245,7 +265,14 @@ def embedder_card(**facts: Any) -> Card:
     )
 
 
-def release(run: Path, data: Path, folder: Path, net: EmbedderNet, commit: str) -> Card:
+def release(
+    run: Path,
+    data: Path,
+    folder: Path,
+    net: EmbedderNet,
+    commit: str,
+    mix: Weights | None = None,
+) -> Card:
     """Exports the run, measures and calibrates it and writes model, card and record.
 
     The calibration is fitted to pairs of all validation people; how far its stated rates hold is
@@ -253,7 +280,7 @@ def release(run: Path, data: Path, folder: Path, net: EmbedderNet, commit: str) 
     With the x4 enhancer in the folder the limit of identity drift is set too: run it again after
     that one is released.
     """
-    exported = export_embedder(run, embedder_card(), net)
+    exported = export_embedder(run, embedder_card(), net, mix)
     recogniser = Recogniser(Session(exported), mirror=True)
     seen = see_people(recogniser.embed, data / "identities")
     pairs = draw_pairs(seen.people, FITTED)
@@ -367,11 +394,14 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, default=Path("runs/embedder"))
     add_options(parser)
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export and measure instead")
+    parser.add_argument("--mix", type=Path, help="release the mean of the run and this .onnx")
     parser.add_argument("--commit", default="", help="of the recipe, for the card")
     arguments = parser.parse_args()
     if arguments.release:
         run, folder = arguments.run, arguments.release
-        made = release(run, arguments.data, folder, Recipe().net, arguments.commit)
+        seen = views(batch_maker(*faces_to_learn(arguments.data), Recipe()))
+        mix = starting_weights(arguments.mix, seen) if arguments.mix else None
+        made = release(run, arguments.data, folder, Recipe().net, arguments.commit, mix)
         print(made.model_dump_json(indent=1, exclude={"extra"}))
     else:
         console = Console(width=120)
