@@ -101,7 +101,7 @@ def test_mixed_weights_are_the_mean_of_both(sets, tmp_path):
     state = starting_weights(tmp_path, (), prefix="net.")
     alone = export_embedder(tmp_path, embedder_card(), TINY)
     assert export_embedder(tmp_path, embedder_card(), TINY, state) == alone
-    # With its negative, every weight is zero, and so is every face's answer before it gets a length.
+    # With its negative every weight is zero, and so is the answer before it gets a length.
     face = np.ones((1, 3, 112, 112), np.float32)
     opposite = {k: v if "variance" in k else -v for k, v in state.items()}
     nothing = Session(export_embedder(tmp_path, embedder_card(), TINY, opposite)).run(face)[0]
