@@ -181,6 +181,17 @@ def test_the_shipped_embedder_is_taught_further(tmp_path):
     assert 1e-4 < np.abs(moved - before).max() < 0.2
 
 
+def test_an_untaught_pair_classifier_takes_likeness_for_one_person():
+    recipe = siamese.SiameseRecipe(net=EmbedderNet("shipped"), loss="pairs", weights=str(SHIPPED))
+    model = siamese.build(recipe, recipe.weights)
+    small = people(count=4, each=1).pictures
+    seen = np.stack([cv2.resize(picture, (112, 112)) for picture in small]).astype(np.float32)
+    itself = model.predict([seen, seen], verbose=0)
+    other = model.predict([seen, seen[::-1]], verbose=0)
+    assert (itself > 0.99).all()  # no difference: nothing speaks against it
+    assert (other < itself).all()
+
+
 def test_a_start_that_does_not_fit(tmp_path):
     with pytest.raises(SettingError, match="takes 112 px and gives 128 numbers, not 64 px"):
         EmbedderNet("shipped", 64).build(str(SHIPPED))

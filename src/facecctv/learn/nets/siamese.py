@@ -99,10 +99,21 @@ def shipped_embedder(path: str) -> bytes:
 
 
 def pair_classifier(embedder: keras.Model) -> keras.Model:
-    """Two pictures -> (N, 1) probability that they show one person, from |a - b|."""
+    """Two pictures -> (N, 1) probability that they show one person, from |a - b|.
+
+    The classifier begins as what it is to become: any difference speaks against one person. From
+    random weights, half of which take differences for likeness, it first undoes what the embedder
+    knows. Of strangers' random vectors the mean of |a - b| is 1.1 (see absolute_difference).
+    """
     a, b, left, right = _twins(embedder)
     difference = layers.Lambda(absolute_difference, name="difference")([left, right])
-    same = layers.Dense(1, activation="sigmoid", name="same")(difference)
+    same = layers.Dense(
+        1,
+        activation="sigmoid",
+        kernel_initializer=keras.initializers.Constant(-8 / difference.shape[-1]),
+        bias_initializer=keras.initializers.Constant(8 * 0.95),
+        name="same",
+    )(difference)
     return keras.Model([a, b], same, name="pair_classifier")
 
 
