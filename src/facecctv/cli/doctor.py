@@ -45,6 +45,7 @@ EXTRAS = {
     "serve": ("fastapi", "uvicorn", "python_multipart", "cryptography"),
     "desktop": ("webview",),
     "identity": ("cryptography", "lancedb", "sklearn"),
+    "mqtt": ("paho",),
     "learn": ("torch", "keras", "albumentations", "sklearn", "pandas", "matplotlib"),
 }
 

@@ -19,6 +19,8 @@ from facecctv import build
 from facecctv.cli import options, people
 from facecctv.cli.footage import MaxLatency
 from facecctv.cli.looking_for import Asking, LookingFor
+from facecctv.cli.mqtt import Mqtt
+from facecctv.cli.sending import Sender
 from facecctv.cli.watch_events import Keeping, Teller
 from facecctv.cli.watch_work import Ended, Item, Work, Worker
 from facecctv.cli.webhook import Webhook
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from facecctv.identity.watchlist import Watchlist
 
 TOKEN = "FACECCTV_WEBHOOK_TOKEN"  # noqa: S105 - the variable's name
+MQTT_PASSWORD = "FACECCTV_MQTT_PASSWORD"  # noqa: S105 - the variable's name
 _EVENTS = 256
 """That wait to be told; the cameras' work waits for room."""
 _TICK = 0.2
@@ -85,6 +88,14 @@ def watch(
         str | None,
         typer.Option(metavar="URL", help="Post each event as JSON there.", show_default=False),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Publish each event as JSON there: mqtts://user@broker/topic.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds without a picture: the camera is lost.")
     ] = 10.0,
@@ -130,8 +141,8 @@ def watch(
             )
             asked = Asking(scale, rate, limit, people.who(by), reason)
             asking = LookingFor(watchlist, opened, recogniser, asked)
-        hook = _hook(settings, webhook)
-        teller = Teller(as_json, Keeping.begun(out), asking, hook)
+        senders = _senders(stack, settings, webhook, mqtt)
+        teller = Teller(as_json, Keeping.begun(out), asking, senders)
         stack.callback(teller.close)
         end = stack.enter_context(_asked_to_end())
         work = Work(detect, examining, frames, items)
@@ -229,9 +240,19 @@ def _opened(
     return opened, recogniser
 
 
-def _hook(settings: Settings, address: str | None) -> Webhook | None:
-    if address is None:
-        return None
-    if settings.offline:
-        raise SettingError("FACECCTV_OFFLINE is set: --webhook would need the network")
-    return Webhook(address, os.environ.get(TOKEN, ""))
+def _senders(
+    stack: ExitStack, settings: Settings, webhook: str | None, mqtt: str | None
+) -> list[Sender]:
+    """Whoever is to be told elsewhere, until the stack ends."""
+    senders: list[Sender] = []
+    for option, address in (("--webhook", webhook), ("--mqtt", mqtt)):
+        if address is None:
+            continue
+        if settings.offline:
+            raise SettingError(f"FACECCTV_OFFLINE is set: {option} would need the network")
+        if option == "--webhook":
+            senders.append(Webhook(address, os.environ.get(TOKEN, "")))
+        else:
+            senders.append(Mqtt(address, os.environ.get(MQTT_PASSWORD, "")))
+        stack.callback(senders[-1].close)
+    return senders

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import IO, Literal
 
 from facecctv.cli import outputs
 from facecctv.cli.looking_for import LookingFor
+from facecctv.cli.sending import Sender
 from facecctv.cli.watch_work import Ended
-from facecctv.cli.webhook import Webhook
 from facecctv.errors import FaceCCTVError, OutputError
 from facecctv.footage.camera import Camera, Notice
 from facecctv.footage.live import Event
@@ -83,10 +84,10 @@ class Teller:
         as_json: bool,
         keeping: Keeping | None,
         asking: LookingFor | None,
-        hook: Webhook | None,
+        senders: Sequence[Sender] = (),
     ) -> None:
         self._as_json, self._keeping = as_json, keeping
-        self._asking, self._hook = asking, hook
+        self._asking, self._senders = asking, senders
         self._passages: dict[tuple[Camera, int], _Passage] = {}
         self._numbers: dict[Camera, int] = {}
 
@@ -137,15 +138,13 @@ class Teller:
         return error is not None
 
     def close(self) -> None:
-        """Ends the folder and the webhook."""
+        """Ends the folder and whatever sends events elsewhere, and says what did not arrive."""
         if self._keeping is not None:
             self._keeping.close()
-        if self._hook is not None:
-            self._hook.close()
-            lost = self._hook.failed + self._hook.dropped
-            if lost:
-                reason = f": {self._hook.trouble}" if self._hook.trouble else ""
-                print(f"{lost} events did not reach {self._hook.name}{reason}", file=sys.stderr)
+        for sender in self._senders:
+            sender.close()
+            for line in sender.account():
+                print(line, file=sys.stderr)
 
     def _portrait(self, best: Sighting) -> Portrait:
         if self._asking is None:
@@ -165,8 +164,8 @@ class Teller:
         line = told.to_json()
         if self._keeping is not None:
             self._keeping.line(line)
-        if self._hook is not None:
-            self._hook.put(line)
+        for sender in self._senders:
+            sender.put(line, told.camera, told.event)
         if self._as_json:
             print(line, flush=True)
         elif isinstance(told, Sighted):
