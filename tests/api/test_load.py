@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
+from facecctv.api import allocator
 from facecctv.api.desk import ServerSettings
 from facecctv.api.lanes import Lane, Leave, Left
 from facecctv.api.limits import Gate, ServerLimits, client_of
@@ -324,3 +325,23 @@ print(resident)
         return count
 
     assert heaps("shared") < heaps("own")
+
+
+def test_a_running_server_hands_memory_back_and_stops_with_its_app(quick, app_of, monkeypatch):
+    given = []
+    monkeypatch.setattr(allocator, "give_back", lambda: given.append(time.monotonic()))
+    monkeypatch.setattr(allocator, "TIDY_SECONDS", 0.01)
+    app = app_of(quick)
+
+    async def for_a_while():
+        async with app.router.lifespan_context(app):
+            end = time.monotonic() + 10
+            while len(given) < 3 and time.monotonic() < end:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # what was begun is done
+        return len(given)
+
+    times = asyncio.run(for_a_while())
+    assert times >= 3
+    time.sleep(0.1)
+    assert len(given) == times

@@ -5,12 +5,14 @@ Others (musl, macOS, Windows) have nothing of the kind; there these functions do
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import sys
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of malloc.h."""
 _ARENAS = 2
+TIDY_SECONDS = 10.0
 
 
 def share_arenas() -> None:
@@ -31,6 +33,18 @@ def give_back() -> None:
     trim = _function("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+async def keep_tidy() -> None:
+    """Hands free memory back now and then until it is cancelled.
+
+    Pictures of all sizes, looked at side by side, leave holes in the heaps: the memory of a server
+    that handed it back after videos only grew by a sixth in twenty minutes of mixed requests,
+    though nothing was kept. In a thread, since it takes some milliseconds.
+    """
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.to_thread(give_back)
 
 
 def _function(name: str) -> ctypes._NamedFuncPointer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from facecctv.api import (
     steps,
     videos,
 )
+from facecctv.api.allocator import keep_tidy
 from facecctv.api.around import Around
 from facecctv.api.desk import Desk, ServerSettings, Workshop
 from facecctv.api.problems import Problem
@@ -72,7 +74,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tidying = asyncio.create_task(keep_tidy())
         yield
+        tidying.cancel()
         desk.close()
 
     app = FastAPI(
