@@ -64,8 +64,21 @@ export class Visit {
     await this.page.waitForFunction(() => document.querySelector('h1') !== null);
   }
 
+  /** What fades in is there: half way, its contrast is no one's. Spinners go on for ever. */
+  async settled(): Promise<void> {
+    await this.page.waitForFunction(() =>
+      document
+        .getAnimations()
+        .every(
+          ({ effect, playState }) =>
+            playState !== 'running' || effect?.getComputedTiming().endTime === Infinity,
+        ),
+    );
+  }
+
   /** No serious or critical barrier in what is on the screen now. */
   async accessible(): Promise<void> {
+    await this.settled();
     // By the debugger's protocol: the page's own policy would not let the script in.
     await this.page.evaluate(AXE);
     const found = await this.page.evaluate(async () => {
