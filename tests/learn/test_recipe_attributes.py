@@ -108,7 +108,7 @@ def test_it_begins_as_the_embedder_ends(tmp_path):
     assert all(torch.equal(theirs[name], ours[name]) for name in shared)
     wider = dataclasses.replace(TINY, widths=(16, 8, 8))
     with pytest.raises(ModelError, match="same trunk"):
-        begin_with(wider.build(), tmp_path)
+        begin_with(wider.build(), starting_weights(tmp_path, (), prefix="net."))
 
 
 def test_it_learns_and_its_file_says_the_same(faces, tmp_path):
