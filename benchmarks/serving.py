@@ -3,8 +3,8 @@
 python -m benchmarks.serving [--seconds S] [--clients N] [--threads N] [--large NAME] [--out FILE]
 
 Measures on one machine, one after the other: the pipeline in a process of its own (decode, find,
-judge, write JSON); the same pictures through `POST /v1/examine` with N clients; a tiny picture
-alone, while two clients send large ones (4K) without a pause, and while one puts in videos, each as
+judge, write JSON) and the same pictures through `POST /v1/examine` with N clients, in turns, since
+the machine's own pace drifts by more than the two differ; a tiny picture alone, while two clients send large ones (4K) without a pause, and while one puts in videos, each as
 soon as the last is gone through; and the first VGA picture that a fresh server gets. The clients
 share the machine with the server and take part of its time. Prints a table and one JSON object,
 which --out keeps.
@@ -38,6 +38,8 @@ VIDEO = ("1080p", 2.0)
 """Its size and seconds."""
 ASK_SECONDS = 0.5
 """Between two looks at how far it is."""
+ROUNDS = 5
+"""Of the pipeline and the server in turns."""
 WARM = 3
 """Requests before any measurement that is not of the first."""
 
@@ -214,6 +216,15 @@ def bare(seconds: float, threads: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+def bare_elsewhere(seconds: float, threads: int) -> float:
+    """As `bare`, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.serving", "--bare", "--threads", str(threads)]
+    alone = subprocess.run(
+        [*command, "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return float(alone.stdout)
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest rank: the least value that at least this share of them does not exceed."""
     ordered = sorted(values)
@@ -233,16 +244,16 @@ def waits(spent: Sequence[float]) -> dict[str, float]:
 def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str, Any]:
     """All of it, in about six times the seconds."""
     before = machine.load_average()
-    command = [sys.executable, "-m", "benchmarks.serving", "--bare", "--threads", str(threads)]
-    alone = subprocess.run(
-        [*command, "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True, check=True
-    )
     pictures = {name: picture(name) for name in ("tiny", "VGA", large)}
     film = video(*VIDEO)
     with serving(threads) as (port, _):
+        turn = seconds / ROUNDS
         first = Client(port, pictures["VGA"]).post()
         vga = post_until(port, pictures["VGA"], time.perf_counter() + seconds)
-        rate = throughput(port, pictures["VGA"], clients, seconds)
+        turns = [
+            (bare_elsewhere(turn, threads), throughput(port, pictures["VGA"], clients, turn))
+            for _ in range(ROUNDS)
+        ]
         quiet = post_until(port, pictures["tiny"], time.perf_counter() + seconds)
         with beside(port, pictures[large], LARGE_CLIENTS) as wrong:
             busy = post_until(port, pictures["tiny"], time.perf_counter() + seconds)
@@ -252,7 +263,7 @@ def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str,
             filmed = post_until(port, pictures["tiny"], time.perf_counter() + seconds)
         if wrong:
             raise SystemExit(f"the client of videos failed: {wrong[0]}")
-    pipeline = float(alone.stdout)
+    pipeline, rate = (statistics.median(values) for values in zip(*turns, strict=True))
     return {
         "machine": machine.describe(threads),
         "load_before": before,
@@ -260,7 +271,8 @@ def measure(seconds: float, clients: int, threads: int, large: str) -> dict[str,
         "clients": clients,
         "pipeline_per_second": round(pipeline, 2),
         "server_per_second": round(rate, 2),
-        "share_of_pipeline": round(rate / pipeline, 3),
+        "turns": [[round(value, 2) for value in turn] for turn in turns],
+        "share_of_pipeline": round(statistics.median(of / alone for alone, of in turns), 3),
         "first_vga_ms": round(1000 * first, 1),
         "vga": waits(vga),
         "tiny_alone": waits(quiet),

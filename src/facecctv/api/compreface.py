@@ -37,7 +37,7 @@ class Asked:
     predictions: int
 
 
-def _asked(
+async def _asked(
     limit: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: no limit.")] = 0,
     det_prob_threshold: Annotated[
         float | None, Query(ge=0, le=1, description="Else the model's own.")

@@ -143,7 +143,8 @@ class Desk:
         self.gate = Gate(settings.limits)
         self.metrics = Metrics()
         self._looking = Lane("header", 2, settings.limits.requests)
-        self._small = Lane("small", 1, settings.limits.queue)
+        # Two, so that one picture is decoded while the network looks at another.
+        self._small = Lane("small", 2, settings.limits.queue)
         self._large = Lane("large", 1, settings.limits.queue)
         self._opening = Lane("video", 1, settings.limits.queue)
         self.room = Room(settings.limits.video_bytes)

@@ -119,7 +119,7 @@ class _Room:
         return enhance(image, crops)
 
 
-def _improving(
+async def _improving(
     enhance: Annotated[
         Literal["off", "x2", "x4"], Query(description="Enhance faces so many times.")
     ] = "off",
@@ -163,5 +163,14 @@ def _improving(
 
 
 ImprovingQuery = Annotated[Improving, Depends(_improving)]
-UNCHANGED = _improving()
+UNCHANGED = Improving(
+    enhance="off",
+    enhance_below=None,
+    strength=1.0,
+    luminance="auto",
+    colourise="off",
+    saturation=1.0,
+    forensic=False,
+    changes=False,
+)
 """Nothing is done to the crops."""

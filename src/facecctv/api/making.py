@@ -77,7 +77,7 @@ WithDrift = Annotated[
 Format = Annotated[PictureFormat, Query(description="Of data URLs.")]
 
 
-def _enhancing(
+async def _enhancing(
     scale: Annotated[
         Literal["2", "4"] | None, Query(description="Pixels a side for one; 4 by default.")
     ] = None,
@@ -127,7 +127,7 @@ def _enhancing(
     return Making(chain, "enhanced", forensic, change_map, drift, format)
 
 
-def _colourising(
+async def _colourising(
     saturation: Annotated[
         float, Query(ge=0, le=4, description="0: grey; 1: as the network says.")
     ] = 1.0,

@@ -51,7 +51,7 @@ class Looking(BaseModel):
         return workshop.bodies(DetectOptions(tiles=self.tiles))(image, faces)[:most]
 
 
-def _looking(
+async def _looking(
     threshold: Annotated[
         float | None,
         Query(ge=0.001, le=0.999, description="Least score of a face; else the model's own."),
@@ -95,7 +95,7 @@ class Showing(BaseModel):
     format: PictureFormat
 
 
-def _showing(
+async def _showing(
     crops: Annotated[
         bool, Query(description="Add each face's native pixels as a data URL.")
     ] = False,

@@ -11,7 +11,7 @@ from facecctv.footage.redact import RedactOptions
 from facecctv.vision.detect import DetectOptions
 
 
-def _looking(
+async def _looking(
     threshold: Annotated[
         float | None,
         Query(ge=0.001, le=0.999, description="Score of a sure face; else the model's own."),
@@ -26,7 +26,7 @@ def _looking(
 LookingQuery = Annotated[DetectOptions, Depends(_looking)]
 
 
-def _footage(
+async def _footage(
     looking: LookingQuery,
     max_latency: Annotated[
         float,
@@ -50,7 +50,7 @@ def _times(text: str) -> int | None:
     return None if text == "off" else int(text[1:])
 
 
-def _redacting(
+async def _redacting(
     looking: LookingQuery,
     style: Annotated[
         Literal["solid", "blur", "mosaic"],
