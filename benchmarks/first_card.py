@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, table
 from benchmarks.server import serving
 from benchmarks.serving import picture
 
@@ -77,8 +77,7 @@ def markdown(result: dict[str, Any]) -> str:
         ),
         ("Load of the machine", f"{result['load_before']} before, {result['load_after']} after"),
     ]
-    lines = [f"| {name} | {value} |" for name, value in rows]
-    return "\n".join(["| VGA picture chosen, first card shown | Result |", "|---|---|", *lines])
+    return table.two_columns(rows, "VGA picture chosen, first card shown")
 
 
 def main() -> None:
@@ -92,10 +91,7 @@ def main() -> None:
     if given.visits < 2:
         parser.error("--visits: two at least")
     result = measure(given.visits, given.threads)
-    text = json.dumps(result, indent=1)
-    if given.out:
-        given.out.write_text(text + "\n")
-    print(f"{markdown(result)}\n\n{text}")
+    table.tell(result, markdown(result), given.out)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ python -m benchmarks.serving [--seconds S] [--clients N] [--threads N] [--large 
 
 Measures on one machine, one after the other: the pipeline in a process of its own (decode, find,
 judge, write JSON) and the same pictures through `POST /v1/examine` with N clients, in turns, since
-the machine's own pace drifts by more than the two differ; a tiny picture alone, while two clients send large ones (4K) without a pause, and while one puts in videos, each as
-soon as the last is gone through; and the first VGA picture that a fresh server gets. The clients
-share the machine with the server and take part of its time. Prints a table and one JSON object,
-which --out keeps.
+the machine's own pace drifts by more than the two differ; a tiny picture alone, while two clients
+send large ones (4K) without a pause, and while one puts in videos, each as soon as the last is gone
+through; and the first VGA picture that a fresh server gets. The clients share the machine with the
+server and take part of its time. Prints a table and one JSON object, which --out keeps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, table
 from benchmarks.clips import write_scene
 from benchmarks.scenes import scene
 from benchmarks.server import serving
@@ -306,8 +306,7 @@ def markdown(result: dict[str, Any]) -> str:
             "{median_ms:.0f} ms, p99 {p99_ms:.0f} ms, {requests} requests".format(**filmed),
         ),
     ]
-    lines = [f"| {name} | {value} |" for name, value in rows]
-    return "\n".join(["| What | Result |", "|---|---|", *lines])
+    return table.two_columns(rows)
 
 
 def main() -> None:
@@ -325,10 +324,7 @@ def main() -> None:
         print(bare(given.seconds, given.threads))
         return
     result = measure(given.seconds, given.clients, given.threads, given.large)
-    text = json.dumps(result, indent=1)
-    if given.out:
-        given.out.write_text(text + "\n")
-    print(f"{markdown(result)}\n\n{text}")
+    table.tell(result, markdown(result), given.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,21 @@ def markdown(result: dict[str, Any]) -> str:
         f"Measured with `make bench` on {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['threads_used']} threads; medians."
     )
-    lines = [
-        head,
-        "",
-        "| What | Result |",
-        "|---|---|",
-        *(f"| {what} | {text} |" for what, text in rows),
-    ]
-    return "\n".join(lines)
+    return f"{head}\n\n{two_columns(rows)}"
+
+
+def two_columns(rows: Iterable[tuple[str, str]], what: str = "What") -> str:
+    """A table of what was measured and what came out."""
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join([f"| {what} | Result |", "|---|---|", *lines])
+
+
+def tell(result: dict[str, Any], table: str, out: Path | None) -> None:
+    """Prints a table of the result and the result itself as JSON, which `out` keeps too."""
+    text = json.dumps(result, indent=1)
+    if out:
+        out.write_text(text + "\n")
+    print(f"{table}\n\n{text}")
 
 
 NOT_MEASURED = "not measured"

@@ -1,4 +1,6 @@
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -33,3 +35,12 @@ def red_model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "red-detector.onnx"
     path.write_bytes(red_detector())
     return str(path)
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """benchmark(name) -> that file of benchmarks/."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent))
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
+        del sys.modules[name]

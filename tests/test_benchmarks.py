@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import subprocess
@@ -19,17 +18,8 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def module(monkeypatch):
-    """module(name) -> that file of benchmarks/."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    yield lambda name: importlib.import_module(f"benchmarks.{name}")
-    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def table(module):
-    return module("table")
+def table(benchmark):
+    return benchmark("table")
 
 
 RESULT = {
@@ -92,11 +82,11 @@ def test_a_readme_without_the_marks_is_left_alone(table, tmp_path, text):
     ("count", "share", "expected"),
     [(1, 0.99, 1), (2, 0.5, 1), (10, 0.5, 5), (99, 0.99, 99), (100, 0.99, 99), (200, 0.99, 198)],
 )
-def test_a_percentile_is_a_value_that_was_seen(module, count, share, expected):
-    assert module("serving").percentile(list(range(count, 0, -1)), share) == expected
+def test_a_percentile_is_a_value_that_was_seen(benchmark, count, share, expected):
+    assert benchmark("serving").percentile(list(range(count, 0, -1)), share) == expected
 
 
-def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
+def test_the_server_is_measured_against_the_pipeline(benchmark, tmp_path):
     out = tmp_path / "out.json"
     command = [sys.executable, "-m", "benchmarks.serving", "--seconds", "0.1", "--large", "1080p"]
     done = subprocess.run(
@@ -117,11 +107,11 @@ def test_the_server_is_measured_against_the_pipeline(module, tmp_path):
         waits = result[part]
         assert waits["requests"] >= 1
         assert 0 < waits["median_ms"] <= waits["p99_ms"] <= waits["longest_ms"]
-    assert module("serving").markdown(result) in done.stdout
+    assert benchmark("serving").markdown(result) in done.stdout
 
 
-def test_the_soak_calls_every_reply_wrong_but_the_one_its_picture_calls_for(module):
-    soak = module("soak")
+def test_the_soak_calls_every_reply_wrong_but_the_one_its_picture_calls_for(benchmark):
+    soak = benchmark("soak")
     tally = soak.Tally()
     for status, expected in ((200, 200), (422, 422), (429, 200), (200, 422), (500, 200)):
         tally.take("/v1/detect", status, expected)
@@ -139,20 +129,20 @@ def test_the_soak_calls_every_reply_wrong_but_the_one_its_picture_calls_for(modu
         ([1, 1, 1, 100, 200, 100, 150, 150, 200], 1.25),  # and a floor that rises below the peaks
     ],
 )
-def test_the_soak_holds_mean_and_peak_of_the_last_third_against_the_second(module, sizes, worst):
-    assert module("soak").Growth.of(sizes).worst == pytest.approx(worst)
+def test_the_soak_holds_mean_and_peak_of_the_last_third_against_the_second(benchmark, sizes, worst):
+    assert benchmark("soak").Growth.of(sizes).worst == pytest.approx(worst)
 
 
-def test_the_soak_ends_in_time_and_well(module, monkeypatch, capsys):
+def test_the_soak_ends_in_time_and_well(benchmark, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    soak = module("soak")
+    soak = benchmark("soak")
     monkeypatch.setattr(soak, "GROWTH", 100)  # in a second nothing has settled
     assert soak.main(["1", "--pause", "0.01"]) == 0
     assert "wrong" not in capsys.readouterr().out
 
 
-def test_a_scene_is_repeated_packet_by_packet(module, tmp_path):
-    clips = module("clips")
+def test_a_scene_is_repeated_packet_by_packet(benchmark, tmp_path):
+    clips = benchmark("clips")
     write(tmp_path / "a.mp4", steady(12))
     clips.repeat(tmp_path / "a.mp4", tmp_path / "b.mp4", 3)
     with Video(tmp_path / "b.mp4") as video:
@@ -163,8 +153,8 @@ def test_a_scene_is_repeated_packet_by_packet(module, tmp_path):
     assert clips.decode(tmp_path / "b.mp4") == 36
 
 
-def test_the_benchmarks_people_leave_the_scene_before_it_begins_again(module):
-    clips = module("clips")
+def test_the_benchmarks_people_leave_the_scene_before_it_begins_again(benchmark):
+    clips = benchmark("clips")
     for walker in clips.walkers((1920, 1080), 10):
         assert 0 < walker.enters < walker.leaves < 10
         for time in (walker.enters, walker.leaves):
@@ -173,7 +163,7 @@ def test_the_benchmarks_people_leave_the_scene_before_it_begins_again(module):
             assert 24 <= there.face_px <= 150
 
 
-def test_figures_of_footage_as_tables(module):
+def test_figures_of_footage_as_tables(benchmark):
     part = {
         "seconds": 80.0, "times_real_time": 1.5, "decode_seconds": 10.0, "ratio_to_decode": 8.0,
         "cpu_ratio_to_decode": 6.5, "peak_mb": 300.0,
@@ -183,14 +173,14 @@ def test_figures_of_footage_as_tables(module):
         "covered": 7, "faces": 7, "found_after": 0,
     }  # fmt: skip
     sizes = {"1080p": {"120": part, "60": None}}
-    text = module("footage").markdown({"sizes": sizes, "checks": checks})
+    text = benchmark("footage").markdown({"sizes": sizes, "checks": checks})
     assert "| 1080p, 120 s | 80.0 s | 1.50 | 10.0 s | 8.0 | 6.5 | 300 MB |" in text
     assert "| 1080p, 60 s | not measured | | | | | |" in text
     assert "| faces covered | 7 of 7 | all |" in text
 
 
-def test_the_worst_best_sight_is_told(module):
-    footage, clips = module("footage"), module("clips")
+def test_the_worst_best_sight_is_told(benchmark):
+    footage, clips = benchmark("footage"), benchmark("clips")
     shots = list(clip((160, 120), (Walker(1, Person(40, 20), 80, 40, 0.0, 1.0),), steady_clip(1)))
 
     def found(index):

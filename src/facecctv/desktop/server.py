@@ -10,6 +10,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from facecctv.api.allocator import share_arenas
 from facecctv.api.server import config
 from facecctv.desktop.door import ENTER, Keyring
 from facecctv.desktop.lock import Address
@@ -41,6 +42,7 @@ class PrivateServer:
         except OSError as error:
             self._socket.close()
             raise OutputError(f"no port of {self._host} is free: {error.strerror}") from error
+        share_arenas()
         self._thread.start()
         return self
 

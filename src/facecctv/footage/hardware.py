@@ -25,12 +25,21 @@ if TYPE_CHECKING:
 OFF, AUTO = "off", "auto"
 _FIRST = ("cuda", "vaapi", "videotoolbox", "d3d11va", "qsv")
 """Tried before others: they copy frames to where they are needed."""
-FAILURES = (av.error.FFmpegError, OSError, RuntimeError, NotImplementedError, ValueError)
-"""What a device that is not there, or cannot do this, comes to."""
 
 
 class DeviceFailed(Exception):
-    """A device gave no picture where there should be one."""
+    """A device is unknown here, cannot do this, or gave no picture where there should be one."""
+
+
+FAILURES = (
+    DeviceFailed,
+    av.error.FFmpegError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,  # PyAV's, for a kind of device that it was built without
+    ValueError,
+)
+"""What a device that is not there, or cannot do this, comes to."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +81,11 @@ def hardware(wish: str) -> Hardware | None:
 
 def _opened(source: Source, name: str) -> InputContainer:
     if name not in hwdevices_available():
-        raise NotImplementedError("this build of FFmpeg does not know it")
+        raise DeviceFailed("this build of FFmpeg does not know it")
     container = opened(source, HWAccel(name, allow_software_fallback=False))
     if not stream_of(container).codec_context.is_hwaccel:
         container.close()
-        raise NotImplementedError("cannot decode this codec")
+        raise DeviceFailed("cannot decode this codec")
     return container
 
 

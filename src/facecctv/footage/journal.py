@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from facecctv.closing import Closing
 from facecctv.errors import OutputError
 from facecctv.types import Crop, Face, Pose, Quality, Sighting, Track
 
@@ -55,7 +55,7 @@ class Entry:
         return self.crops[place]
 
 
-class Journal:
+class Journal(Closing):
     """A folder of its own; a context manager.
 
     `about` says what the journal is of (source, settings, models): one that is of something else is
@@ -81,15 +81,8 @@ class Journal:
         """How many are written down."""
         return self._looks
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """What is written down stays."""
         self._lines.close()
         self._crops.close()
 

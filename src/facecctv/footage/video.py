@@ -15,12 +15,12 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import av
 import av.error
 
+from facecctv.closing import Closing
 from facecctv.errors import VideoError
 from facecctv.footage.ahead import ahead
 from facecctv.footage.decoding import (
@@ -92,7 +92,7 @@ class Mark:
     """What could not be decoded whole up to there."""
 
 
-class Video:
+class Video(Closing):
     """A video file, or the bytes of one, read as often as wanted; a context manager.
 
     Raises VideoError for what is no video, is cut off before its index, has no picture stream,
@@ -118,16 +118,8 @@ class Video:
         if hardware is not None:
             self.device, self.decoding = hardware.first(self.source)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+    def close(self) -> None:
+        """Each pass over the frames opens the file for itself, and closes it."""
 
     def frames(
         self, begin: Mark | None = None, wanted: Callable[[int], bool] | None = None

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from facecctv.closing import Closing
 from facecctv.errors import EntryError, OutputError, WatchlistBusy, WatchlistError, WrongKey
-from facecctv.identity.closing import Closing
 from facecctv.identity.sealing import COST, SALT, Key, Secret
 
 APPLICATION: Final = 0x46434356  # "FCCV"

@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 
+from facecctv.closing import Closing
 from facecctv.errors import EntryError
 from facecctv.identity import exchange
-from facecctv.identity.closing import Closing
 from facecctv.identity.entries import Person, Template, facts_of, same_name, today_utc
 from facecctv.identity.gallery import Gallery, gallery
 from facecctv.identity.sealing import COST, Secret

@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import av
 import cv2
 import numpy as np
 
+from facecctv.closing import Closing
 from facecctv.draw import outline
 from facecctv.errors import InputError, OutputError, SettingError, VideoError
 from facecctv.image import encode, find, read, shown, write_atomic
@@ -71,14 +71,14 @@ class View(Protocol):
 
 
 @dataclass
-class Session:
+class Session(Closing):
     """The session folder and its manifest. Use as a context manager."""
 
     folder: Path
     source: str
     pictures: list[dict[str, Any]] = field(default_factory=list)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         path = self.folder / _MANIFEST
         try:
             (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
@@ -91,12 +91,8 @@ class Session:
             raise InputError(f"{shown(path)}: not the manifest of a session") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Writes the manifest."""
         self._write()
 
     def keep(self, shot: Shot) -> Path:
@@ -244,6 +240,7 @@ class _Ended:
         return self._shots
 
     def close(self) -> None:
+        """Writes the manifest."""
         close = getattr(self._shots, "close", None)
         if close is not None:
             close()

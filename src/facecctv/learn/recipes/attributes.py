@@ -185,7 +185,12 @@ def begin_with(model: torch.nn.Module, found: Weights) -> None:
 
 
 def train(
-    data: Path, run: Path, recipe: Recipe, start: Path | None, console: Console | None = None
+    data: Path,
+    run: Path,
+    recipe: Recipe,
+    console: Console | None = None,
+    *,
+    start: Path | None = None,
 ) -> Average:
     """Trains (or goes on training) the network; checkpoints and log go to the run folder.
 
@@ -303,4 +308,4 @@ if __name__ == "__main__":
         print(made.model_dump_json(indent=1, exclude={"extra"}))
     else:
         recipe = Recipe(schedule=rescheduled(Recipe().schedule, arguments))
-        train(arguments.data, arguments.run, recipe, arguments.start, Console(width=120))
+        train(arguments.data, arguments.run, recipe, Console(width=120), start=arguments.start)
