@@ -177,12 +177,13 @@ def measure(exported: bytes, data: Path) -> DetectorReport:
     )
 
 
+PERSON_SET = TrainingData(
+    name="ahsanirfan961/Person-Tracker (Capston2 v11)",
+    licence="CC BY 4.0",
+    note="people; boxes, some missing; stretched to squares",
+)
 TRAINING_DATA = (
-    TrainingData(
-        name="ahsanirfan961/Person-Tracker (Capston2 v11)",
-        licence="CC BY 4.0",
-        note="people; boxes, some missing; stretched to squares",
-    ),
+    PERSON_SET,
     TrainingData(
         name="ImageNet sample images", licence="non-commercial research", note="scenes, no people"
     ),
