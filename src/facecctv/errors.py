@@ -18,6 +18,7 @@ FaceCCTVError
 ├── ModelError            a model file cannot be used
 │   ├── ModelNotFound     nowhere on the look-up path
 │   ├── ModelTampered     its SHA-256 is not the one on record
+│   ├── OtherModel        it is not the one that a result names
 │   └── LicenceRequired   its licence has to be accepted first
 ├── SettingError          an option or environment variable has an impossible value
 └── MissingExtra          needs a package of an extra that is not installed
@@ -99,6 +100,10 @@ class ModelNotFound(ModelError):
 
 class ModelTampered(ModelError):
     """The file's SHA-256 is not the one on record."""
+
+
+class OtherModel(ModelError):
+    """The model here is not the one by which a result was made."""
 
 
 class LicenceRequired(ModelError):

@@ -25,6 +25,7 @@ from facecctv.api import (
     native,
     pages,
     people,
+    replaying,
     steps,
     videos,
 )
@@ -36,6 +37,7 @@ from facecctv.api.problems import Problem
 ROOMS = (
     native.routes,
     making.routes,
+    replaying.routes,
     steps.routes,
     people.routes,
     videos.routes,

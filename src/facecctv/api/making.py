@@ -23,6 +23,7 @@ from facecctv.evidence.provenance import Output, Record, embedded, marks, versio
 from facecctv.evidence.steps import Chain, Colourise, Enhance, Modelled, Process, Step, Tool
 from facecctv.geometry import crop
 from facecctv.image import Carried, carried
+from facecctv.image.writing import LOSSY, USUAL_QUALITY
 from facecctv.types import Drift, Image
 from facecctv.vision.colourise import is_grey
 from facecctv.vision.drift import NO_RECOGNISER, change_map
@@ -270,7 +271,7 @@ def _json(
         words |= {"Shows": "what processing changed: middle grey is no change"}
         shift = replies.encoded(change_map(chain.plain(picture.image), result), format, words)
     faces = _drifts(desk, seen, chain, result) if making.drift else None
-    made = partial(_output, result)
+    made = partial(_output, result, format)
     record = Record(
         source=schema.printable(seen.name),
         sha256=picture.sha256,
@@ -293,10 +294,15 @@ def _json(
     )
 
 
-def _output(image: Image, file: str, data: bytes) -> Output:
+def _output(image: Image, format: PictureFormat, file: str, data: bytes) -> Output:
     height, width = image.shape[:2]
-    digest = hashlib.sha256(data).hexdigest()
-    return Output(file=schema.printable(file), sha256=digest, width=width, height=height)
+    return Output(
+        file=schema.printable(file),
+        sha256=hashlib.sha256(data).hexdigest(),
+        width=width,
+        height=height,
+        quality=USUAL_QUALITY if format in LOSSY else None,
+    )
 
 
 def _drifts(desk: Desk, seen: Seen, chain: Chain, result: Image) -> tuple[FaceDrift, ...]:

@@ -21,6 +21,9 @@ Reason = Literal[
     "not-a-video",
     "video-too-large",
     "no-job",
+    "not-a-result",
+    "other-source",
+    "other-model",
 ]
 """A member `reason` beside those of RFC 9457, where one status has several ways out."""
 

@@ -32,6 +32,10 @@ COMMANDS = {
         "facecctv.cli.colourise:colourise",
         "Give grey pictures colour, which is an estimate.",
     ),
+    "replay": (
+        "facecctv.cli.replay:replay",
+        "Do recorded steps once more: is a processed picture what it says it is?",
+    ),
     "footage": (
         "facecctv.cli.footage:footage",
         "Find every person in videos once, at their best.",

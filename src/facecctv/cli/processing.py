@@ -30,6 +30,7 @@ from facecctv.image import (
     shown,
     write_atomic,
 )
+from facecctv.image.writing import LOSSY, USUAL_QUALITY
 from facecctv.schema import printable
 from facecctv.types import Image
 from facecctv.vision.drift import change_map
@@ -67,7 +68,7 @@ class Writing:
     word: str
     """What was done, for names in a folder: NAME-WORD.png."""
     format: Format | None = None
-    quality: int = 92
+    quality: int = USUAL_QUALITY
     change_map: bool = False
 
 
@@ -237,6 +238,7 @@ class _Job:
         kept: Carried | None = None,
     ) -> Output:
         words = embedded(picture.sha256, self._process.steps, __version__)
+        quality = self._writing.quality if format in LOSSY else None
         if kept is None:
             words |= {"Shows": "what processing changed: middle grey is no change"}
             data = encode(image, format, metadata=words)
@@ -245,7 +247,9 @@ class _Job:
         write_atomic(self._workshop / name, data)
         height, width = image.shape[:2]
         sha256 = hashlib.sha256(data).hexdigest()
-        return Output(file=printable(name), sha256=sha256, width=width, height=height)
+        return Output(
+            file=printable(name), sha256=sha256, width=width, height=height, quality=quality
+        )
 
     def _record(
         self, source: str, picture: Picture, kept: Carried, made: Sequence[Output]

@@ -33,6 +33,8 @@ class Output(_Part):
     """Of the file's bytes."""
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Of JPEG and WebP."""
 
 
 class Record(_Part):
