@@ -12,6 +12,9 @@ export type ProblemKind =
   | 'video-too-large'
   | 'video-failed'
   | 'no-job'
+  | 'not-a-result'
+  | 'other-source'
+  | 'other-model'
   | 'busy'
   | 'key'
   | 'gone'
@@ -51,6 +54,9 @@ const REASONS: readonly ProblemKind[] = [
   'not-a-video',
   'video-too-large',
   'no-job',
+  'not-a-result',
+  'other-source',
+  'other-model',
 ];
 const DEFAULT_WAIT = 5;
 const LONGEST_WAIT = 120;

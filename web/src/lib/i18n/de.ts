@@ -11,6 +11,7 @@ export const de: Catalogue = {
     examine: 'Ergebnisse',
     detect: 'Gesichter finden',
     enhance: 'Verbessern',
+    check: 'Prüfen',
     footage: 'Video',
     compare: 'Vergleichen',
     watchlist: 'Suchliste',
@@ -285,6 +286,21 @@ export const de: Catalogue = {
       help: () =>
         'Es wird gelöscht, wenn eine Weile niemand danach fragt oder der Server neu gestartet wird. Geben Sie das Video noch einmal hinein.',
     },
+    'not-a-result': {
+      title: 'Das Bild sagt nicht, wie es entstand',
+      help: () =>
+        'Geben Sie ein Bild hinein, das FaceCCTV verbessert oder koloriert hat, so wie es gespeichert wurde: Andere Programme und Messenger werfen weg, was es in sich trägt.',
+    },
+    'other-source': {
+      title: 'Es entstand aus einem anderen Original',
+      help: () =>
+        'Geben Sie genau die Datei hinein, aus der es entstand: Eine neu gespeicherte Kopie ist eine andere.',
+    },
+    'other-model': {
+      title: 'Ein anderes Modell hat es gemacht',
+      help: () =>
+        'Nehmen Sie die Version von FaceCCTV, die es gemacht hat. Beide Modelle stehen unten.',
+    },
     busy: {
       title: 'Der Server ist beschäftigt',
       help: () =>
@@ -317,6 +333,34 @@ export const de: Catalogue = {
     said: 'Der Server sagte:',
     key_label: 'API-Schlüssel',
     key_use: 'Diesen Schlüssel benutzen',
+  },
+  check: {
+    link: 'Ein bearbeitetes Bild prüfen',
+    title: 'Ist es, was es zu sein behauptet?',
+    lead: 'Ein Bild, das FaceCCTV gemacht hat, trägt die Schritte in sich, durch die es entstand. Geben Sie es mit seinem Original hinein: Die Schritte werden noch einmal ausgeführt und die Ergebnisse verglichen.',
+    parts: { result: 'Bearbeitetes Bild', source: 'Original' },
+    empty: {
+      result: 'Das Bild, das FaceCCTV gemacht hat, so wie es gespeichert wurde.',
+      source: 'Genau die Datei, aus der es entstand.',
+    },
+    result: 'Ergebnis',
+    working: 'Die Schritte werden noch einmal ausgeführt …',
+    swap: 'Andersherum',
+    words: {
+      same_bytes: 'Es ist, was es zu sein behauptet',
+      same_pixels: 'Es ist, was es zu sein behauptet',
+      differs: 'Es ist nicht, was es zu sein behauptet',
+    },
+    meanings: {
+      same_bytes: 'Dieselbe Datei kam heraus, bis aufs letzte Byte.',
+      same_pixels:
+        'Dasselbe Bild kam heraus, bis aufs letzte Pixel. Nur was neben den Pixeln steht, ist anders.',
+      differs:
+        'Ein anderes Bild kam heraus. Vielleicht hat es jemand verändert, oder eine andere Version des Programms oder ein anderer Prozessor hat es gemacht: Das ändert hier und da einzelne Graustufen, nicht ganze Stellen.',
+    },
+    apart: (share, levels) =>
+      `${n.share(share)} der Pixel sind anders, um bis zu ${n.whole(levels)} Graustufen.`,
+    steps: 'Die Schritte',
   },
   missing: {
     title: 'Auf diesem Server nicht vorhanden',

@@ -11,6 +11,7 @@ export const en = {
     examine: 'Results',
     detect: 'Face detection',
     enhance: 'Enhancement',
+    check: 'Check',
     footage: 'Video',
     compare: 'Compare',
     watchlist: 'Watch-list',
@@ -276,6 +277,20 @@ export const en = {
       help: () =>
         'It is wiped when nobody has asked for it for a while, or when the server is started anew. Put the video in again.',
     },
+    'not-a-result': {
+      title: 'The picture does not say how it was made',
+      help: () =>
+        'Put in a picture that FaceCCTV enhanced or coloured, as it was saved: other programs and messengers drop what it carries.',
+    },
+    'other-source': {
+      title: 'It was made from another original',
+      help: () =>
+        'Put in the very file that it was made from: a copy that was saved anew is another.',
+    },
+    'other-model': {
+      title: 'It was made by another model',
+      help: () => 'Use the version of FaceCCTV that made it. Both models are named below.',
+    },
     busy: {
       title: 'The server is busy',
       help: () =>
@@ -307,6 +322,34 @@ export const en = {
     said: 'The server said:',
     key_label: 'API key',
     key_use: 'Use this key',
+  },
+  check: {
+    link: 'Check a processed picture',
+    title: 'Is it what it says it is?',
+    lead: 'A picture that FaceCCTV made carries the steps by which it was made. Put it in with its original: the steps are done once more, and the two results are compared.',
+    parts: { result: 'Processed picture', source: 'Original' },
+    empty: {
+      result: 'The picture that FaceCCTV made, as it was saved.',
+      source: 'The very file that it was made from.',
+    },
+    result: 'Result',
+    working: 'Doing the steps once more …',
+    swap: 'The other way round',
+    words: {
+      same_bytes: 'It is what it says it is',
+      same_pixels: 'It is what it says it is',
+      differs: 'It is not what it says it is',
+    },
+    meanings: {
+      same_bytes: 'The same file came out, to the last byte.',
+      same_pixels:
+        'The same picture came out, to the last pixel. Only what is written beside the pixels differs.',
+      differs:
+        'Another picture came out. Somebody may have changed it, or another version of the program or another kind of processor made it: these change single grey levels here and there, not whole places.',
+    },
+    apart: (share: number, levels: number) =>
+      `${n.share(share)} of the pixels differ, by up to ${n.whole(levels)} grey levels.`,
+    steps: 'The steps',
   },
   missing: {
     title: 'Not installed on this server',

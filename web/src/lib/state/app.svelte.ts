@@ -1,6 +1,7 @@
 import { createContext } from 'svelte';
 import { Client, type Query } from '../api/client';
 import { catalogues, type Catalogue } from '../i18n';
+import { Checking } from './checking.svelte';
 import { Comparing } from './comparing.svelte';
 import { Enhancing } from './enhancing.svelte';
 import { Filming } from './filming.svelte';
@@ -26,6 +27,7 @@ export class AppState {
     bodies: this.server.findsBodies && this.settings.findBodies,
   }));
   readonly enhancing = new Enhancing(this.client, this.server);
+  readonly checking = new Checking(this.client);
   readonly comparing = new Comparing(this.client, () => this.#options('detect'));
   readonly filming = new Filming(this.client, this.server, () => ({
     ...this.#options('detect'),

@@ -3,6 +3,7 @@ export const PAGES = [
   'examine',
   'detect',
   'enhance',
+  'check',
   'footage',
   'compare',
   'watchlist',
