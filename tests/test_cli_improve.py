@@ -92,7 +92,7 @@ class TestEnhance:
         rows, columns = enhanced.shape[:2]
         expected = 128 + 2 * (enhanced.astype(int) - resize(crop, columns, rows))
         np.testing.assert_array_equal(changes, np.clip(expected, 0, 255))
-        assert "128 is no change" in metadata("a/changes/face-01.png")["Change map"]
+        assert "middle grey is no change" in metadata("a/changes/face-01.png")["Shows"]
         assert "beside the recorded ones" in metadata("a/before-after.png")["Processing"]
         # The recorded crop is as it would be without.
         assert "Processing" not in metadata("a/crops/face-01.png")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from facecctv import cli
+from facecctv.evidence.provenance import QUALITY
 from facecctv.image import decode, encode, read_metadata
-from facecctv.image.writing import QUALITY
 from tests.red_detector import red_detector, red_picture
-from tests.tiny_enhancers import constant_colouriser, nearest_enhancer
+from tests.tiny_enhancers import blur_enhancer, constant_colouriser, nearest_enhancer
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +186,30 @@ def test_a_folder_is_replayed_without_its_change_maps(run, here):
     # Made once more they get names of their own.
     run("replay", "out/a-enhanced.png", "-o", "again")
     assert len(list((here / "again").iterdir())) == 3
+
+
+def test_faces_that_examine_enhanced_and_coloured_hold(run, replay, here, monkeypatch):
+    """What lies around a face has a say in its pixels, so the steps begin with what was seen."""
+    models = here / "models"
+    models.mkdir()
+    (models / "enhancer-x2.onnx").write_bytes(blur_enhancer(2, reach=6))
+    (models / "colouriser.onnx").write_bytes(constant_colouriser())
+    (models / "face-detector.onnx").write_bytes(red_detector())
+    monkeypatch.setenv("FACECCTV_MODELS", str(models))
+    status, *_ = run("examine", "in/a.jpg", "-o", "out", "--enhance", "x2", "--colourise", "on")
+    assert status == 0
+    for kind, steps in (
+        ("enhanced", ["crop", "enhance", "crop"]),
+        ("coloured", ["crop", "enhance", "crop", "colourise"]),
+    ):
+        status, told = replay(f"out/a/{kind}/face-01.png", "--source", "in")
+        assert (status, told["verdict"]) == (0, "same_pixels")
+        assert [step["name"] for step in told["steps"]] == steps
+    first = told["steps"][0]["parameters"]
+    assert (first["width"], first["height"]) != (told["steps"][2]["parameters"]["width"] // 2,) * 2
+    status, _, err = run("replay", "out/a/changes/face-01.png", "--source", "in")
+    assert status == 1
+    assert "not the result itself" in err
 
 
 class TestFaults:

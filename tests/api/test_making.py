@@ -197,11 +197,16 @@ def test_a_model_that_is_missing_is_503_and_says_so(bare, app_of, post, path):
 
 def test_models_and_capabilities_are_those_installed(app, app_of, bare, get):
     found = get(app, "/v1/models").json()
-    assert found["capabilities"] == ["detect", "examine", "enhance", "colourise", "jobs"]
+    assert found["capabilities"] == ["detect", "examine", "enhance", "colourise", "replay", "jobs"]
     assert [model["task"] for model in found["models"]] == [
         "face-detector", "enhancer", "enhancer", "colouriser", "face-embedder",
     ]  # fmt: skip
-    assert get(app_of(bare), "/v1/models").json()["capabilities"] == ["detect", "examine", "jobs"]
+    assert get(app_of(bare), "/v1/models").json()["capabilities"] == [
+        "detect",
+        "examine",
+        "replay",
+        "jobs",
+    ]
 
 
 def test_every_step_is_described_and_a_chain_of_the_defaults_is_understood(app, get):

@@ -110,9 +110,10 @@ def _work(
         check_effort(process.chain, image.shape[1], image.shape[0], desk.limits)
         larger = [_enlarged(face, improving.scale) for face in faces]
         shown = outline(process(image, seen.leave.check), larger, labels)
-        data = replies.encoded(
-            shown, format, embedded(seen.picture.sha256, process.steps, __version__)
+        words = embedded(
+            seen.picture.sha256, process.steps, __version__, shows="the result with faces outlined"
         )
+        data = replies.encoded(shown, format, words)
         said = headers(process.steps) | {"X-Faces": str(len(faces))}
         return Response(data, media_type=f"image/{format}", headers=said)
 

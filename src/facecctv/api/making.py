@@ -19,11 +19,11 @@ from facecctv.api.effort import check_effort, pixels_of
 from facecctv.api.options import PictureFormat
 from facecctv.api.problems import Problem
 from facecctv.errors import ImageError, LimitError, SettingError
-from facecctv.evidence.provenance import Output, Record, embedded, marks, versions
+from facecctv.evidence.provenance import CHANGES, Output, Record, embedded, marks, versions
 from facecctv.evidence.steps import Chain, Colourise, Enhance, Modelled, Process, Step, Tool
 from facecctv.geometry import crop
 from facecctv.image import Carried, carried
-from facecctv.image.writing import LOSSY, USUAL_QUALITY
+from facecctv.image.writing import quality_of
 from facecctv.types import Drift, Image
 from facecctv.vision.colourise import is_grey
 from facecctv.vision.drift import NO_RECOGNISER, change_map
@@ -222,8 +222,9 @@ def _work(desk: Desk, making: Making, format: PictureFormat | None, seen: Seen) 
         raise Problem(422, str(error), reason="option") from error
     seen.leave.check()
     kept = carried(seen.data)
-    words = embedded(seen.picture.sha256, process.steps, __version__)
     if format is not None:
+        quality = quality_of(format)
+        words = embedded(seen.picture.sha256, process.steps, __version__, quality)
         data = replies.encoded(result, format, words, kept)
         return Response(data, media_type=f"image/{format}", headers=headers(process.steps))
     return _json(desk, making, seen, process.steps, result, kept)
@@ -263,13 +264,13 @@ def _json(
     picture, chain, format = seen.picture, making.chain, making.format
     name = f"{PurePath(seen.name).stem or 'picture'}-{making.word}"
     suffix = "jpg" if format == "jpeg" else format
-    words = embedded(picture.sha256, steps, __version__)
-    data = replies.encoded(result, format, words, kept)
+    told = partial(embedded, picture.sha256, steps, __version__, quality_of(format))
+    data = replies.encoded(result, format, told(), kept)
     shift = None
     if making.change_map:
         seen.leave.check()
-        words |= {"Shows": "what processing changed: middle grey is no change"}
-        shift = replies.encoded(change_map(chain.plain(picture.image), result), format, words)
+        changes = change_map(chain.plain(picture.image), result)
+        shift = replies.encoded(changes, format, told(shows=CHANGES))
     faces = _drifts(desk, seen, chain, result) if making.drift else None
     made = partial(_output, result, format)
     record = Record(
@@ -301,7 +302,7 @@ def _output(image: Image, format: PictureFormat, file: str, data: bytes) -> Outp
         sha256=hashlib.sha256(data).hexdigest(),
         width=width,
         height=height,
-        quality=USUAL_QUALITY if format in LOSSY else None,
+        quality=quality_of(format),
     )
 
 

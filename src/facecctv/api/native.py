@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import JsonValue
 
 from facecctv import __version__, schema
 from facecctv.api import boxes, documents, replies
@@ -18,11 +17,13 @@ from facecctv.api.improving import UNCHANGED, Improving, ImprovingQuery
 from facecctv.api.options import BodiesQuery, Looking, LookingQuery, Showing, ShowingQuery
 from facecctv.api.problems import Problem
 from facecctv.api.recognising import Recognition
-from facecctv.evidence.provenance import embedded
+from facecctv.evidence.portraits import coloured_steps, enhanced_steps
+from facecctv.evidence.provenance import CHANGES, embedded
 from facecctv.evidence.steps import Step
 from facecctv.image import Picture
+from facecctv.image.writing import quality_of
 from facecctv.pipeline import Pipeline
-from facecctv.types import Attributes, Coloured, Enhanced, Face, Image, Origin, Portrait
+from facecctv.types import Attributes, Face, Image, Portrait
 from facecctv.vision.drift import change_map
 
 CROP_PIXELS_PER_PICTURE_PIXEL = 4
@@ -248,48 +249,26 @@ class _Pictures:
             if self._room < 0:
                 raise Problem(422, "too many large faces for crops: raise threshold or set limit")
             self.crops.append(replies.crop_picture(number, crop, self._format))
-        steps = [] if enhanced is None else [_enhanced(enhanced)]
         if enhanced is not None:
+            steps = enhanced_steps(crop, enhanced)
             self._made("enhanced", number, enhanced.image, steps)
             if "changes" in self._kinds:
-                self._made("changes", number, change_map(crop.image, enhanced.image), steps)
+                changes = change_map(crop.image, enhanced.image)
+                self._made("changes", number, changes, steps, CHANGES)
         if coloured is not None:
-            before = steps if coloured.of == "enhanced" else []
-            self._made("coloured", number, coloured.image, [*before, _coloured(coloured)])
+            steps = coloured_steps(crop, coloured, enhanced)
+            self._made("coloured", number, coloured.image, steps)
 
-    def _made(self, kind: str, number: int, image: Image, steps: list[Step]) -> None:
+    def _made(
+        self, kind: str, number: int, image: Image, steps: Sequence[Step], shows: str = ""
+    ) -> None:
         if kind in self._kinds:
-            words = embedded(self._sha256, steps, __version__)
+            words = embedded(self._sha256, steps, __version__, quality_of(self._format), shows)
             self._kinds[kind].append(replies.face_picture(number, image, self._format, words))
 
     def of(self, kind: str) -> tuple[replies.FacePicture, ...] | None:
         """Those of one kind; None if it was not asked for."""
         return tuple(self._kinds[kind]) if kind in self._kinds else None
-
-
-def _enhanced(made: Enhanced) -> Step:
-    luminance = "on" if made.luminance_only else "off"
-    facts: dict[str, JsonValue] = {
-        "scale": made.scale,
-        "strength": made.strength,
-        "luminance": luminance,
-    }
-    return _step("enhance", made.origin, facts)
-
-
-def _coloured(made: Coloured) -> Step:
-    return _step("colourise", made.origin, {"saturation": made.saturation})
-
-
-def _step(name: str, origin: Origin, parameters: dict[str, JsonValue]) -> Step:
-    return Step(
-        name=name,
-        step_class=origin.step,
-        parameters=parameters,
-        model=origin.model,
-        model_version=origin.version,
-        model_sha256=origin.sha256,
-    )
 
 
 def _portraits(

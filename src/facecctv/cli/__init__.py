@@ -34,7 +34,7 @@ COMMANDS = {
     ),
     "replay": (
         "facecctv.cli.replay:replay",
-        "Do recorded steps once more: is a processed picture what it says it is?",
+        "Do recorded steps once more, and say whether the same picture comes out.",
     ),
     "footage": (
         "facecctv.cli.footage:footage",

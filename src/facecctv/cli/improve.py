@@ -10,10 +10,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from facecctv import build
+from facecctv import __version__, build
 from facecctv.cli.outputs import folder, provenance
 from facecctv.draw import AMBER, BLUE, GREEN, GREY, RED, Cell, Colour, contact_sheet
 from facecctv.errors import ModelNotFound
+from facecctv.evidence.portraits import coloured_steps, enhanced_steps
+from facecctv.evidence.provenance import CHANGES, SHOWS, embedded
 from facecctv.image import encode, resize, write_atomic
 from facecctv.settings import Settings
 from facecctv.types import Coloured, DriftVerdict, Enhanced, Image, Portrait
@@ -100,15 +102,17 @@ def write(path: Path, portraits: Sequence[Portrait], sha256: str) -> dict[str, l
     made: dict[str, list[str]] = {"enhanced": [], "changes": [], "coloured": [], "comparisons": []}
     for number, portrait in enumerate(portraits, 1):
         name = f"face-{number:02}.png"
-        better, coloured = portrait.enhanced, portrait.coloured
-        if better is not None:
-            words = provenance(sha256) | enhanced_words(better)
+        crop, better, coloured = portrait.crop, portrait.enhanced, portrait.coloured
+        if crop is not None and better is not None:
+            steps = enhanced_steps(crop, better)
+            words = embedded(sha256, steps, __version__) | enhanced_words(better)
             made["enhanced"].append(_save(path, "enhanced", name, better.image, words))
             changes = _changes(portrait, better)
-            words |= {"Change map": f"128 is no change; {CHANGE_GAIN:.0f} levels stand for one"}
+            words |= {SHOWS: f"{CHANGES}; {CHANGE_GAIN:.0f} levels stand for one"}
             made["changes"].append(_save(path, "changes", name, changes, words))
-        if coloured is not None:
-            words = provenance(sha256) | coloured_words(portrait, coloured)
+        if crop is not None and coloured is not None:
+            steps = coloured_steps(crop, coloured, better)
+            words = embedded(sha256, steps, __version__) | coloured_words(portrait, coloured)
             made["coloured"].append(_save(path, "coloured", name, coloured.image, words))
     made["comparisons"] = _comparisons(path, portraits, sha256)
     return {kind: names for kind, names in made.items() if names}

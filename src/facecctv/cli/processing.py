@@ -15,7 +15,7 @@ import typer
 from facecctv import __version__, build
 from facecctv.cli import batch, options, outputs
 from facecctv.errors import LimitError, SettingError
-from facecctv.evidence.provenance import Output, Record, embedded, marks, versions
+from facecctv.evidence.provenance import CHANGES, Output, Record, embedded, marks, versions
 from facecctv.evidence.steps import Chain, Modelled, Process, Tool
 from facecctv.image import (
     FORMATS,
@@ -30,7 +30,8 @@ from facecctv.image import (
     shown,
     write_atomic,
 )
-from facecctv.image.writing import LOSSY, USUAL_QUALITY
+from facecctv.image.carrying import NOTHING
+from facecctv.image.writing import USUAL_QUALITY, quality_of
 from facecctv.schema import printable
 from facecctv.types import Image
 from facecctv.vision.drift import change_map
@@ -237,13 +238,10 @@ class _Job:
         picture: Picture,
         kept: Carried | None = None,
     ) -> Output:
-        words = embedded(picture.sha256, self._process.steps, __version__)
-        quality = self._writing.quality if format in LOSSY else None
-        if kept is None:
-            words |= {"Shows": "what processing changed: middle grey is no change"}
-            data = encode(image, format, metadata=words)
-        else:
-            data = encode(image, format, self._writing.quality, words, kept)
+        quality = quality_of(format, self._writing.quality)
+        shows = CHANGES if kept is None else ""
+        words = embedded(picture.sha256, self._process.steps, __version__, quality, shows)
+        data = encode(image, format, self._writing.quality, words, kept or NOTHING)
         write_atomic(self._workshop / name, data)
         height, width = image.shape[:2]
         sha256 = hashlib.sha256(data).hexdigest()

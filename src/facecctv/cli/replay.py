@@ -27,7 +27,7 @@ def replay(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Results of enhance and colourise or their records: files, folders, globs.",
+            help="Processed pictures or their records: files, folders, globs.",
             show_default=False,
         ),
     ],
@@ -42,7 +42,7 @@ def replay(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> int:
-    """Do the recorded steps once more, and say whether the same picture comes out.
+    """Do recorded steps once more, and say whether the same picture comes out.
 
     Shows that a processed picture is what it says it is: these steps, by these models, from this
     original. The exit status is 1 where one is not.

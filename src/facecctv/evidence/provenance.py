@@ -17,6 +17,10 @@ from facecctv.evidence.steps import Step
 COLOUR_MARK = "colour is estimated by a model, not recorded by the camera"
 DETAIL_MARK = "detail is estimated by a model, not recorded by the camera"
 
+QUALITY = "Quality"
+SHOWS = "Shows"
+CHANGES = "what processing changed: middle grey is no change"
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -79,10 +83,17 @@ def marks(steps: Sequence[Step]) -> dict[str, str]:
     return found
 
 
-def embedded(sha256: str, steps: Sequence[Step], version: str) -> dict[str, str]:
+def embedded(
+    sha256: str,
+    steps: Sequence[Step],
+    version: str,
+    quality: int | None = None,
+    shows: str = "",
+) -> dict[str, str]:
     """What is written into a processed picture's file; no path, which may tell more than it should.
 
-    `sha256` is that of the source's bytes, `version` this program's.
+    `sha256` is that of the source's bytes, `version` this program's, `quality` that of a JPEG or
+    WebP file. `shows` says what is seen where that is not the result itself, as CHANGES does.
     """
     done = [step.model_dump(mode="json", exclude_none=True) for step in steps]
     titled = {key.capitalize(): value for key, value in marks(steps).items()}
@@ -91,6 +102,8 @@ def embedded(sha256: str, steps: Sequence[Step], version: str) -> dict[str, str]
         "Source SHA-256": sha256,
         "Steps": json.dumps(done, ensure_ascii=False, separators=(",", ":")),
         **titled,
+        **({} if quality is None else {QUALITY: str(quality)}),
+        **({SHOWS: shows} if shows else {}),
     }
 
 

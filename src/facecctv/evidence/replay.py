@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from facecctv.errors import InputError, OtherModel, SettingError
-from facecctv.evidence.provenance import Record, Sha256, embedded, versions
+from facecctv.evidence.provenance import QUALITY, SHOWS, Record, Sha256, embedded, versions
 from facecctv.evidence.steps import Chain, Modelled, Process, Step, Tool
 from facecctv.image import Format, Limits, Picture, carried, decode, encode, read_metadata
 from facecctv.image.reading import open_header
-from facecctv.image.writing import FORMATS, QUALITY, USUAL_QUALITY
+from facecctv.image.writing import FORMATS, USUAL_QUALITY, quality_of
 from facecctv.types import Image
 
 SOFTWARE = "FaceCCTV "
@@ -98,6 +98,8 @@ class Claim:
         software = words.get("Software", "")
         if not software.startswith(SOFTWARE) or not {"Source SHA-256", "Steps"} <= words.keys():
             raise InputError("says nothing of how it was made: not a result of FaceCCTV's steps")
+        if SHOWS in words:
+            raise InputError(f"not the result itself: it shows {words[SHOWS]}")
         try:
             steps = _STEPS.validate_json(words["Steps"])
         except ValidationError as error:
@@ -218,7 +220,8 @@ class Replayer:
         picture, kept = decode(data, self.limits), carried(data, self.limits)
         process.chain.size_after(picture.width, picture.height, self.limits.max_pixels)
         image = process(picture.image, check)
-        words = embedded(picture.sha256, process.steps, claim.version)
+        quality = quality_of(claim.format, claim.quality)
+        words = embedded(picture.sha256, process.steps, claim.version, quality)
         return encode(image, claim.format, claim.quality, words, kept)
 
 

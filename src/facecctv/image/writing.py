@@ -28,9 +28,6 @@ FORMATS: dict[str, Format] = {
 }
 """By the suffix of a file's name, lower case."""
 
-LOSSY = ("jpeg", "webp")
-QUALITY = "Quality"
-"""The word of a file's metadata that names the quality it was written with, 1 to 100."""
 USUAL_QUALITY = 92
 _LONGEST = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
 _LARGEST_TIFF = 2**32 - 2**24
@@ -38,6 +35,11 @@ _LARGEST_TIFF = 2**32 - 2**24
 _DESCRIPTION = ExifTags.Base.ImageDescription
 # An EXIF block has to fit a JPEG segment of 64 KiB with its header.
 _LARGEST_BLOCK = 65_300
+
+
+def quality_of(format: Format, quality: int = USUAL_QUALITY) -> int | None:
+    """The quality, 1 to 100, where the format has one."""
+    return quality if format in ("jpeg", "webp") else None
 
 
 def encode(
@@ -53,8 +55,7 @@ def encode(
     and TIFF are lossless; TIFF is not compressed, for with compression Pillow writes no EXIF of the
     exposure.
     `metadata`: PNG keeps each entry as a text chunk, the others keep all as one JSON object in the
-    EXIF image description; `read_metadata` reads either. Keys are 1..79 printable ASCII. Beside
-    such words JPEG and WebP name their quality, so that they can be made again.
+    EXIF image description; `read_metadata` reads either. Keys are 1..79 printable ASCII.
     `kept` is what the source's file said beside its pixels; a description that it had becomes the
     entry "Source description".
     Raises ValueError for arguments outside these bounds, OutputError if the format cannot hold a
@@ -67,8 +68,6 @@ def encode(
         raise ValueError(f"quality must be in 1..100, not {quality}")
     _check_size(image, format)
     words = _checked(metadata or {})
-    if words and format in LOSSY:
-        words[QUALITY] = str(quality)
     if kept.description:
         words["Source description"] = kept.description
     exif = kept.exif()

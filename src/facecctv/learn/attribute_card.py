@@ -43,7 +43,7 @@ def attributes_card(mirror: bool, **facts: Any) -> Card:
     return Card(
         name=NAME,
         task=TASK,
-        version="1",
+        version="2",
         description="Estimates from an upright face the age and gender that people perceive in it.",
         input=ModelInput(size=(112, 112)),
         outputs=(

@@ -70,6 +70,12 @@ class Crop:
         if self.x < 0 or self.y < 0:
             raise ValueError(f"a crop begins inside its picture, not at ({self.x}, {self.y})")
 
+    @property
+    def area(self) -> tuple[int, int, int, int]:
+        """x1 y1 x2 y2, pixels of the picture."""
+        height, width = self.image.shape[:2]
+        return self.x, self.y, self.x + width, self.y + height
+
 
 @dataclass(frozen=True)
 class Pose:

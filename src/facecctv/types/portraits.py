@@ -114,6 +114,8 @@ class Enhanced:
     luminance_only: bool
     """Colour is that of plain interpolation, as in a grey picture."""
     drift: Drift
+    seen: tuple[int, int, int, int] | None = None
+    """x1 y1 x2 y2, pixels of the picture: what had a say in it. None: the crop alone."""
 
     def __post_init__(self) -> None:
         check_image(self.image)

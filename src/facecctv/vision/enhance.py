@@ -157,21 +157,27 @@ def enhance_crop(
     say in its pixels. `luminance_only` None decides by the crop: of several views
     in one picture some may be grey.
     """
-    rows, columns = crop.image.shape[:2]
     if luminance_only is None:
         luminance_only = enhancer.luminance_only(crop.image)
-    area = (crop.x, crop.y, crop.x + columns, crop.y + rows)
-    return _enhance_area(image, area, enhancer, luminance_only)
+    return _enhance_area(image, crop.area, enhancer, luminance_only)
 
 
 def _enhance_area(image: Image, area: Area, enhancer: Enhancer, grey: bool) -> Image:
     x1, y1, x2, y2 = area
-    reach, scale, multiple = enhancer.reach, enhancer.scale, enhancer.card.input.multiple_of
-    # From a multiple on, the network's grid lies as it does in the whole picture.
-    left, top = (max(0, start - reach) // multiple * multiple for start in (x1, y1))
-    found = enhancer(image[top : y2 + reach, left : x2 + reach], grey)
+    left, top, right, bottom = seen_for(image.shape, area, enhancer)
+    found = enhancer(image[top:bottom, left:right], grey)
+    scale = enhancer.scale
     x, y = (x1 - left) * scale, (y1 - top) * scale
     return found[y : y + (y2 - y1) * scale, x : x + (x2 - x1) * scale].copy()
+
+
+def seen_for(shape: tuple[int, ...], area: Area, enhancer: Enhancer) -> Area:
+    """The part of a picture of this shape that has a say in an area's pixels: x1 y1 x2 y2."""
+    x1, y1, x2, y2 = area
+    reach, multiple = enhancer.reach, enhancer.card.input.multiple_of
+    # From a multiple on, the network's grid lies as it does in the whole picture.
+    left, top = (max(0, start - reach) // multiple * multiple for start in (x1, y1))
+    return left, top, min(shape[1], x2 + reach), min(shape[0], y2 + reach)
 
 
 def enhance_faces(
@@ -230,6 +236,14 @@ class FaceEnhancer:
             drifts = self.meter(crops, pictures)
         strength = enhancer.options.strength
         return [
-            Enhanced(picture, enhancer.scale, self.origin, strength, grey, drift)
-            for picture, grey, drift in zip(pictures, greys, drifts, strict=True)
+            Enhanced(
+                picture,
+                enhancer.scale,
+                self.origin,
+                strength,
+                grey,
+                drift,
+                seen_for(image.shape, crop.area, enhancer),
+            )
+            for crop, picture, grey, drift in zip(crops, pictures, greys, drifts, strict=True)
         ]

@@ -267,7 +267,7 @@ def release(
         faces,
         widest=scale.widest,
         oddities=odd,
-        model=f"{NAME} 1",
+        model=f"{NAME} 2",
         data="portraits val",
         calibration="each half by what was fitted to the other",
     )
