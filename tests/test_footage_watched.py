@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -77,10 +77,16 @@ def test_frames_are_counted_over_ten_seconds(seen, clock):
 
 def test_states_follow_the_connection(seen):
     for told, state in (("connected", "watching"), ("lost", "lost"), ("given up", "ended")):
-        seen.noticed(Notice("door", told, "", AT))
+        assert seen.noticed(Notice("door", told, "", AT))
         assert (seen.status.state, seen.status.since) == (state, AT)
     seen.ended(AT, "refused")
     assert (seen.status.state, seen.status.detail) == ("ended", "refused")
+
+
+def test_lost_again_is_lost_since_the_first_time(seen):
+    seen.noticed(Notice("door", "lost", "again in 1 s", AT))
+    assert not seen.noticed(Notice("door", "lost", "again in 2 s", AT + timedelta(seconds=1)))
+    assert (seen.status.since, seen.status.detail) == (AT, "again in 2 s")
 
 
 def test_people_are_told_while_watching(seen):

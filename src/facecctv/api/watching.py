@@ -122,7 +122,8 @@ def _add_telling(router: APIRouter, desk: Desk, live: Live) -> None:
     )
     async def events(request: Request) -> Response:
         """`data` is what `facecctv watch --json` prints, `event` its member of that name, and `id`
-        the number of the event and that of its camera, such as `17-2`.
+        the number of the event and that of its camera, such as `17-2`. Of a camera that stays lost
+        only the first notice is an event.
 
         The last 200 events come first, or those after `Last-Event-ID`. Comments in between say that
         the line is alive. An event `end` without content is the last when the watch is over.
@@ -139,6 +140,7 @@ def _add_showing(router: APIRouter, desk: Desk, live: Live) -> None:
         summary="What a camera sees",
         response_class=Response,
         responses={
+            204: {"description": "There is none yet."},
             200: {
                 "content": {"image/jpeg": _BYTES},
                 "headers": {"ETag": {"description": "Of the frame.", "schema": {"type": "string"}}},
@@ -156,7 +158,7 @@ def _add_showing(router: APIRouter, desk: Desk, live: Live) -> None:
             raise Problem(404, "there is no such camera (GET /v1/live lists them)")
         jpeg = await asyncio.to_thread(live.cameras[number - 1].picture)
         if jpeg is None:
-            raise Problem(404, "this camera has shown nothing yet")
+            return Response(status_code=204)
         tag = f'"{hashlib.sha256(jpeg).hexdigest()[:32]}"'
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers={"ETag": tag})

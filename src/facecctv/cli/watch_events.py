@@ -122,9 +122,8 @@ class Teller:
 
     def notice(self, camera: Camera, notice: Notice) -> None:
         """A camera came or went."""
-        if self._live is not None:
-            self._live.of(camera).noticed(notice)
-        self._tell(camera, CameraState.of(notice))
+        news = self._live is None or self._live.of(camera).noticed(notice)
+        self._tell(camera, CameraState.of(notice), shown=news)
 
     def ended(self, end: Ended, debug: bool) -> bool:
         """A camera is done with; whether that is a failure."""
@@ -174,10 +173,16 @@ class Teller:
             self._tell(camera, Sighted.of("matched", camera.name, event, known.portrait), known)
 
     def _tell(
-        self, camera: Camera, told: Sighted | CameraState, who: _Passage | None = None
+        self,
+        camera: Camera,
+        told: Sighted | CameraState,
+        who: _Passage | None = None,
+        *,
+        shown: bool = True,
     ) -> None:
+        """`shown`: also to those who look on, whose list a lost camera is not to fill."""
         line = told.to_json()
-        if self._live is not None:
+        if self._live is not None and shown:
             self._live.tell(camera, told.event, line, None if who is None else who.sight)
         if self._keeping is not None:
             self._keeping.line(line)

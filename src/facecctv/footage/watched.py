@@ -96,9 +96,14 @@ class Watched:
         """Takes note of a frame that was searched."""
         self._look = look
 
-    def noticed(self, notice: Notice) -> None:
-        """Takes note of what became of the connection."""
-        self.status = Status(_STATES[notice.state], notice.at, notice.detail or None)
+    def noticed(self, notice: Notice) -> bool:
+        """Takes note of what became of the connection; whether that is news, as another attempt
+        in vain is not.
+        """
+        state, before = _STATES[notice.state], self.status
+        news = state != before.state
+        self.status = Status(state, notice.at if news else before.since, notice.detail or None)
+        return news
 
     def ended(self, at: datetime, detail: str | None) -> None:
         """Nothing comes any more."""
