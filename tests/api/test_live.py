@@ -21,9 +21,11 @@ from facecctv.footage.decoding import Still
 from facecctv.footage.live import Look
 from facecctv.footage.watched import Live
 from facecctv.image import decode
+from facecctv.types import Face
 
 AT = datetime(2026, 11, 20, 17, tzinfo=UTC)
 SECRET = "rtsp://me:hunter2@127.0.0.1:1/stream?token=opensesame"
+FACE = Face(np.array([1.0, 1, 9, 9]), np.zeros((5, 2)) + 5, 0.9)
 SIGHT = np.arange(12 * 10 * 3, dtype=np.uint8).reshape(12, 10, 3)
 
 
@@ -84,7 +86,7 @@ def test_the_server_says_that_it_watches_and_what_it_holds(app, quick, app_of, g
 
 def test_how_it_stands_with_the_cameras(app, live, cameras, get, tmp_path):
     live.of(cameras[0]).noticed(Notice("door", "connected", "", AT))
-    live.of(cameras[0]).looked(Look(still(0), {}, 2))
+    live.of(cameras[0]).looked(Look(still(0), dict.fromkeys((3, 5), FACE)))
     live.of(cameras[1]).noticed(Notice("x", "lost", "no answer; again in 4 s", AT))
     found = get(app, "/v1/live").json()
     assert found["searching"] is True
@@ -105,7 +107,7 @@ def test_a_picture_and_whether_it_is_another(app, live, cameras, talk):
     async def ask(client):
         address = "/v1/live/cameras/1/picture"
         early = await client.get(address)
-        live.of(cameras[0]).looked(Look(live.of(cameras[0]).frame(still(90)), {}, 0))
+        live.of(cameras[0]).looked(Look(live.of(cameras[0]).frame(still(90)), {}))
         first = await client.get(address)
         same = await client.get(address, headers={"If-None-Match": first.headers["etag"]})
         return early, first, same, await client.get("/v1/live/cameras/3/picture")

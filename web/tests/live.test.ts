@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { eventsIn } from '../src/lib/api/events';
-import { chosen, type Happening } from '../src/lib/state/live.svelte';
+import { catalogues } from '../src/lib/i18n';
+import { chosen, newsOf, type Happening } from '../src/lib/state/live.svelte';
 
 async function* pieces(...texts: string[]) {
   yield* texts;
@@ -47,4 +48,16 @@ test('what is shown is what was chosen', () => {
   expect(numbers(null, 1, false)).toEqual([2, 1]);
   expect(numbers(null, null, true)).toEqual([2]);
   expect(numbers(0, null, false)).toEqual([]);
+});
+
+test('many events are one announcement', () => {
+  const said = (event: string, state?: string) =>
+    ({ number: 1, camera: 1, said: { event, state } }) as Happening;
+  const words = (...happened: Happening[]) => catalogues.en.live.news(newsOf(happened));
+  expect(words()).toBe('');
+  expect(words(said('camera', 'connected'))).toBe('');
+  expect(words(said('camera', 'lost'))).toBe('connection to 1 camera lost');
+  expect(words(said('appeared'), said('appeared'), said('matched'), said('left'))).toBe(
+    '2 people appeared, 1 left, 1 may be on the list',
+  );
 });

@@ -46,7 +46,7 @@ class LiveCamera(BaseModel):
     dropped: Annotated[int, Field(ge=0)]
     """Frames that made way for newer ones."""
     people: Annotated[int, Field(ge=0)] | None = None
-    """Who appeared and has not left; absent while the camera is not watched."""
+    """Seen in the newest frame that was searched; absent while the camera is not watched."""
 
     @classmethod
     def of(cls, camera: Watched) -> LiveCamera:

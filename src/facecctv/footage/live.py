@@ -64,8 +64,6 @@ class Look:
     still: Still
     faces: Mapping[int, Face]
     """Of passages that are believed, those seen in it, by number."""
-    there: int
-    """Passages that are believed and go on, seen in this frame or not."""
 
 
 def follow(
@@ -95,12 +93,11 @@ def follow(
         faces = searched(detect, glance, frame.image, exam.expected(frame.time))
         view = LiveView(frame, faces, assess, how.margin)
         ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
-        there = exam.there()
         if looked is not None:
-            looked(Look(still, exam.seen(), len(there)))
+            looked(Look(still, exam.seen()))
         for track in ended:
             yield _left(track, told.pop(track.number, None), still)
-        for number, best in there.items():
+        for number, best in exam.there().items():
             event = _news(number, best, told.get(number), still, often)
             if event is not None:
                 told[number] = (still.time, best)

@@ -72,10 +72,10 @@ class Watched:
 
     @property
     def people(self) -> int | None:
-        """Who appeared and has not left; None while nothing is watched."""
+        """Who was seen in the newest frame that was searched; None while nothing is watched."""
         if self.status.state != "watching":
             return None
-        return 0 if self._look is None else self._look.there
+        return 0 if self._look is None else len(self._look.faces)
 
     @property
     def rate(self) -> float:

@@ -720,7 +720,7 @@ export const de: Catalogue = {
     },
     sight: (passage) => `Bester Anblick von #${n.whole(passage)}, wie aufgenommen`,
     noSight: 'Nicht mehr da',
-    news: (appeared, left, matched) =>
+    news: ({ appeared, left, matched, lost }) =>
       [
         appeared && p(appeared, { one: '{n} Person erschien', other: '{n} Personen erschienen' }),
         left && p(left, { one: '{n} ging', other: '{n} gingen' }),
@@ -728,6 +728,11 @@ export const de: Catalogue = {
           p(matched, {
             one: '{n} vielleicht auf der Liste',
             other: '{n} vielleicht auf der Liste',
+          }),
+        lost &&
+          p(lost, {
+            one: 'Verbindung zu {n} Kamera verloren',
+            other: 'Verbindung zu {n} Kameras verloren',
           }),
       ]
         .filter(Boolean)

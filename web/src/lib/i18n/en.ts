@@ -699,11 +699,21 @@ export const en = {
     },
     sight: (passage: number) => `Best sight of #${n.whole(passage)}, as recorded`,
     noSight: 'No longer kept',
-    news: (appeared: number, left: number, matched: number) =>
+    news: ({
+      appeared,
+      left,
+      matched,
+      lost,
+    }: Record<'appeared' | 'left' | 'matched' | 'lost', number>) =>
       [
         appeared && p(appeared, { one: '{n} person appeared', other: '{n} people appeared' }),
         left && p(left, { one: '{n} left', other: '{n} left' }),
         matched && p(matched, { one: '{n} may be on the list', other: '{n} may be on the list' }),
+        lost &&
+          p(lost, {
+            one: 'connection to {n} camera lost',
+            other: 'connection to {n} cameras lost',
+          }),
       ]
         .filter(Boolean)
         .join(', '),

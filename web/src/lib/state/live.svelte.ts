@@ -40,6 +40,21 @@ export function chosen(
   );
 }
 
+export interface News {
+  readonly appeared: number;
+  readonly left: number;
+  readonly matched: number;
+  /** Cameras. */
+  readonly lost: number;
+}
+
+/** How often what happened, for those who hear the page and want no list read to them. */
+export function newsOf(happened: readonly Happening[]): News {
+  const count = (event: string) => happened.filter(({ said }) => said.event === event).length;
+  const lost = happened.filter(({ said }) => !isSighted(said) && said.state === 'lost').length;
+  return { appeared: count('appeared'), left: count('left'), matched: count('matched'), lost };
+}
+
 /** The Live page: the cameras, and what happens before them for as long as the page is open. */
 export class Live {
   cameras = $state.raw<readonly LiveCamera[]>([]);
@@ -50,8 +65,8 @@ export class Live {
   problem = $state.raw<Problem | null>(null);
   /** The newest event when the list was paused. */
   until = $state<number | null>(null);
-  /** How many appeared, left and may be on the list since the announcement before. */
-  news = $state.raw<readonly [number, number, number]>([0, 0, 0]);
+  /** What is new since the announcement before. */
+  news = $state.raw<News>(newsOf([]));
   #last = '';
   #unsaid: Happening[] = [];
   #client: Client;
@@ -116,9 +131,8 @@ export class Live {
   }
 
   #announce(): void {
-    if (!this.#unsaid.length) return;
-    const count = (event: string) => this.#unsaid.filter(({ said }) => said.event === event).length;
-    this.news = [count('appeared'), count('left'), count('matched')];
+    // Nothing is said of nothing, so that the same is said again when it happens again.
+    this.news = newsOf(this.#unsaid);
     this.#unsaid = [];
   }
 
