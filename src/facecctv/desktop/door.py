@@ -124,7 +124,8 @@ def _refusal() -> Response:
     return _with_headers(
         Problem(
             401,
-            "this server belongs to the window that started it; start FaceCCTV again",
+            "this server answers only the window or browser that it let in; open the newest "
+            "address that it printed, or start FaceCCTV again",
             {"WWW-Authenticate": 'Ticket realm="facecctv"'},
         ).response()
     )
