@@ -4,15 +4,20 @@ import json
 from pathlib import Path
 
 from facecctv.api.app import create_app
+from facecctv.api.desk import ServerSettings
 from facecctv.build import workshop
+from facecctv.footage.watched import Live
 from facecctv.settings import Settings
 
 FILE = Path(__file__).with_suffix(".json")
 
 
 def described() -> str:
-    """The OpenAPI document of a server with all that ships; the version is not the web app's."""
-    document = create_app(workshop(Settings())).openapi()
+    """The OpenAPI document of a server with all that ships, watching cameras; the version is not
+    the web app's.
+    """
+    watching = ServerSettings(live=Live([]))
+    document = create_app(workshop(Settings()), watching).openapi()
     document["info"]["version"] = "any"
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 

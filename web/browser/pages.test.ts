@@ -12,6 +12,7 @@ const PAGES = [
   'detect',
   'enhance',
   'footage',
+  'live',
   'compare',
   'watchlist',
   'showcase',

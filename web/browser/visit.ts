@@ -52,11 +52,12 @@ export class Visit {
   static async open(
     browser: Browser,
     options: BrowserContextOptions = {},
-    server: 'server' | 'enhancing' | 'listing' = 'server',
+    server: 'server' | 'enhancing' | 'listing' | `http://${string}` = 'server',
   ): Promise<Visit> {
     const context = await browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
     context.setDefaultTimeout(30_000);
-    return new Visit(await context.newPage(), inject(server));
+    const address = server.startsWith('http:') ? server : inject(server as 'server');
+    return new Visit(await context.newPage(), address);
   }
 
   async go(hash = '#/'): Promise<void> {

@@ -28,6 +28,7 @@ from facecctv.api import (
     replaying,
     steps,
     videos,
+    watching,
 )
 from facecctv.api.allocator import keep_tidy
 from facecctv.api.around import Around
@@ -45,6 +46,7 @@ ROOMS = (
     compreface.routes,
     compreface_people.routes,
     demo.routes,
+    watching.routes,
 )
 OF_THE_API = ("/v1/", "/task/", "/api/")
 

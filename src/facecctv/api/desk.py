@@ -34,6 +34,7 @@ from facecctv.errors import (
     WatchlistError,
 )
 from facecctv.evidence.steps import Modelled, Tool
+from facecctv.footage.watched import Live
 from facecctv.identity.calibrate import Calibration
 from facecctv.image import Limits, Picture, decode
 from facecctv.image.reading import open_header
@@ -104,6 +105,8 @@ class ServerSettings:
     """What similarities are worth; by default what the recogniser's card says."""
     watchlist: ServedList | None = None
     """Whom faces may be searched among. It is not closed with the server."""
+    live: Live | None = None
+    """Cameras that are being watched, for clients to look on."""
     https: bool = False
     """Clients reach it by HTTPS, and are told to stay with that."""
 

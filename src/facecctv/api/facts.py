@@ -48,14 +48,17 @@ def _missing(settings: ServerSettings, cards: Sequence[Card]) -> set[str]:
 def capabilities(
     openapi: dict[str, Any], cards: Sequence[Card], settings: ServerSettings
 ) -> list[str]:
-    """The names below /v1/ that take pictures or videos, and whose needs are all there."""
+    """The names below /v1/ that take pictures or videos, and whose needs are all there; `live`
+    where cameras are watched.
+    """
     missing = _missing(settings, cards)
     names = [
         path.removeprefix("/v1/")
         for path, methods in openapi["paths"].items()
         if path.startswith("/v1/") and path.count("/") == 2 and "post" in methods
     ]
-    return [name for name in names if name not in missing]
+    watched = [] if settings.live is None else ["live"]
+    return [name for name in names if name not in missing] + watched
 
 
 def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
@@ -77,11 +80,11 @@ def routes(desk: Desk, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
     @router.get("/v1/privacy", summary="What is kept and what not")
     async def privacy() -> Privacy:
         """In short; docs/privacy.md has the reasons."""
-        return Privacy.of(desk.settings.watchlist)
+        return Privacy.of(desk.settings.watchlist, watching=desk.settings.live is not None)
 
     @router.get("/v1/models", summary="What is installed", responses=documented((503,)))
     async def models() -> dict[str, list[str] | list[dict[str, str]]]:
-        """Capabilities (each is `POST /v1/NAME`) and the models behind them."""
+        """Capabilities (each is `POST /v1/NAME`, but `GET /v1/live`) and the models behind them."""
         try:
             cards = await asyncio.to_thread(desk.workshop.cards)
         except FaceCCTVError as error:

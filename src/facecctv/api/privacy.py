@@ -45,19 +45,27 @@ class Privacy(BaseModel):
     )
 
     @classmethod
-    def of(cls, served: ServedList | None) -> Privacy:
-        """With what a watch-list adds."""
+    def of(cls, served: ServedList | None, *, watching: bool = False) -> Privacy:
+        """With what a watch-list adds, and what watching cameras does."""
         usual = cls()
-        if served is None:
-            return usual
-        kept = (*usual.kept, *SEARCHED, *(() if served.enrolling is None else ENROLLED))
-        return cls(kept=kept, not_wiped=(*usual.not_wiped, IN_MEMORY))
+        kept, not_wiped = usual.kept, usual.not_wiped
+        if served is not None:
+            kept = (*kept, *SEARCHED, *(() if served.enrolling is None else ENROLLED))
+            not_wiped = (*not_wiped, IN_MEMORY)
+        return cls(kept=(*kept, *WATCHED) if watching else kept, not_wiped=not_wiped)
 
 
 SEARCHED = (
     (
         "Of each face searched for in the watch-list, in the list's log: when, by whom (key or "
         "address), why, the SHA-256 of the picture, who was named, and the decision. No picture."
+    ),
+)
+WATCHED = (
+    "Of each camera that is watched, the newest frame, in memory, until the watch ends.",
+    (
+        "Of people before these cameras, the last 200 events with the best sight of each face, and "
+        "whom of a watch-list it may be, in memory, until the watch ends."
     ),
 )
 ENROLLED = (

@@ -22,6 +22,7 @@ from facecctv.cli.looking_for import Asking, LookingFor
 from facecctv.cli.mqtt import Mqtt
 from facecctv.cli.sending import Sender
 from facecctv.cli.watch_events import Keeping, Teller
+from facecctv.cli.watch_page import Page
 from facecctv.cli.watch_work import Ended, Item, Work, Worker
 from facecctv.cli.webhook import Webhook
 from facecctv.errors import InputError, SettingError
@@ -29,13 +30,17 @@ from facecctv.footage.attention import AttentionOptions
 from facecctv.footage.camera import Camera, CameraOptions, Notice
 from facecctv.footage.examine import ExamineOptions
 from facecctv.footage.track import TrackOptions
+from facecctv.footage.watched import Live
 from facecctv.identity.calibrate import RATE, calibration_of
 from facecctv.identity.matching import LIMIT
 from facecctv.image import shown
 from facecctv.settings import Settings
+from facecctv.vision.detect import DetectOptions, Detector
 from facecctv.vision.recognise import Recogniser
+from facecctv.vision.single import SingleFaceDetector
 
 if TYPE_CHECKING:
+    from facecctv.build import Workshop
     from facecctv.identity.watchlist import Watchlist
 
 TOKEN = "FACECCTV_WEBHOOK_TOKEN"  # noqa: S105 - the variable's name
@@ -96,6 +101,16 @@ def watch(
             show_default=False,
         ),
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show cameras and events on a page of this machine.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of the page.", show_default="any free one"),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Loopback address of the page.", show_default="a random one")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds without a picture: the camera is lost.")
     ] = 10.0,
@@ -117,23 +132,29 @@ def watch(
     """Watch cameras: say who appears and leaves, and who of a watch-list it may be.
 
     Goes on until interrupted (Ctrl-C), --seconds or --frames. Lost cameras are connected to again.
-    Nothing is kept without -o. The exit status is 1 where a camera was given up.
+    Nothing is kept without -o. The exit status is 1 where a camera was given up. The page of --page
+    is shown to browsers of this machine alone, by the address printed, and ends with the watch.
     """
     people.check_rate(rate)
+    room = Page(page, port, host)
+    room.check()
     addresses = [*(sources or []), *_listed(sources_file)]
     if not addresses:
         raise typer.BadParameter("name a camera")
     settings = options.environment()
     how = options.look(threshold, min_face, "auto", "auto")
-    detect, sure = build.watching_detector(settings, how, model)
+    shared = build.workshop(settings)
+    detect, sure = _detector(settings, shared, how, model)
     examining = ExamineOptions(AttentionOptions(max_latency), TrackOptions(high=sure), sights=1)
     items: queue.Queue[Item] = queue.Queue(_EVENTS)
     looking = CameraOptions(timeout, give_up=give_up, ca_file=str(ca_file) if ca_file else None)
-    cameras = [Camera(one, looking, notice=items.put) for one in dict.fromkeys(addresses)]
+    cameras = [_camera(one, looking, items) for one in dict.fromkeys(addresses)]
+    live = Live(cameras, searching=watchlist is not None) if page else None
     with ExitStack() as stack:
         asking = None
         if watchlist is not None:
-            opened, recogniser = _opened(stack, settings, watchlist, key_file, embedder)
+            recogniser = _recogniser(settings, shared, embedder)
+            opened = _opened(stack, watchlist, key_file, recogniser.name)
             scale = (
                 calibration_of(recogniser.card)
                 if calibration is None
@@ -142,11 +163,13 @@ def watch(
             asked = Asking(scale, rate, limit, people.who(by), reason)
             asking = LookingFor(watchlist, opened, recogniser, asked)
         senders = _senders(stack, settings, webhook, mqtt)
-        teller = Teller(as_json, Keeping.begun(out), asking, senders)
+        teller = Teller(as_json, Keeping.begun(out), asking, senders, live)
         stack.callback(teller.close)
+        if live is not None:
+            stack.enter_context(room.open(settings, shared, live))
         end = stack.enter_context(_asked_to_end())
         work = Work(detect, examining, frames, items)
-        workers = [Worker(camera, work) for camera in cameras]
+        workers = [Worker(one, work, None if live is None else live.of(one)) for one in cameras]
         until = None if seconds is None else time.monotonic() + seconds
         with _closing(workers):
             return _run(workers, items, teller, lambda: end.is_set() or _over(until), debug)
@@ -171,11 +194,12 @@ def _run(
         if isinstance(item, Ended):
             running -= 1
             failed |= teller.ended(item, debug)
-        elif isinstance(item, Notice):
-            teller.notice(item)
+            continue
+        camera, told = item
+        if isinstance(told, Notice):
+            teller.notice(camera, told)
         else:
-            camera, event = item
-            teller.event(camera, event)
+            teller.event(camera, told)
     return int(failed)
 
 
@@ -227,17 +251,33 @@ def _listed(path: Path | None) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _opened(
-    stack: ExitStack, settings: Settings, path: Path, key_file: Path | None, embedder: str
-) -> tuple[Watchlist, Recogniser]:
-    """The list, open until the stack ends, and the recogniser of its templates."""
+def _camera(address: str, how: CameraOptions, items: queue.Queue[Item]) -> Camera:
+    camera = Camera(address, how, notice=lambda notice: items.put((camera, notice)))
+    return camera
+
+
+def _detector(
+    settings: Settings, shared: Workshop, how: DetectOptions, model: str
+) -> tuple[Detector | SingleFaceDetector, float]:
+    """As `build.watching_detector`, over the page's model if it is the same."""
+    if model == build.FACE_DETECTOR:
+        return shared.watcher(how)
+    return build.watching_detector(settings, how, model)
+
+
+def _recogniser(settings: Settings, shared: Workshop, model: str) -> Recogniser:
+    if model == build.FACE_EMBEDDER:
+        return shared.recogniser()
+    return build.recogniser(settings, model, mirror=True)
+
+
+def _opened(stack: ExitStack, path: Path, key_file: Path | None, embedder: str) -> Watchlist:
+    """The list, open until the stack ends; its templates are of this embedder."""
     from facecctv.identity.watchlist import Watchlist  # late: needs cryptography
 
-    recogniser = build.recogniser(settings, embedder, mirror=True)
-    name = recogniser.name
     opened = stack.enter_context(Watchlist(path, people.secret(key_file)))
-    opened.check_embedder(name)
-    return opened, recogniser
+    opened.check_embedder(embedder)
+    return opened
 
 
 def _senders(

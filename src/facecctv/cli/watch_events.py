@@ -17,10 +17,11 @@ from facecctv.cli.watch_work import Ended
 from facecctv.errors import FaceCCTVError, OutputError
 from facecctv.footage.camera import Camera, Notice
 from facecctv.footage.live import Event
+from facecctv.footage.watched import Live
 from facecctv.image import encode, shown, write_atomic
 from facecctv.schema import printable
 from facecctv.schema.live import CameraState, Sighted
-from facecctv.types import Portrait, Sighting
+from facecctv.types import Image, Portrait, Sighting
 
 EVENTS = "events.jsonl"
 _PICTURES = "pictures"
@@ -75,6 +76,11 @@ class _Passage:
     portrait: Portrait
     named: set[str] = field(default_factory=set)
 
+    @property
+    def sight(self) -> Image | None:
+        """Native pixels, if any were kept."""
+        return None if self.portrait.crop is None else self.portrait.crop.image
+
 
 class Teller:
     """Tells of everything that happens, each thing once. For one thread."""
@@ -85,9 +91,11 @@ class Teller:
         keeping: Keeping | None,
         asking: LookingFor | None,
         senders: Sequence[Sender] = (),
+        live: Live | None = None,
     ) -> None:
+        """`live` is for those who look on."""
         self._as_json, self._keeping = as_json, keeping
-        self._asking, self._senders = asking, senders
+        self._asking, self._senders, self._live = asking, senders, live
         self._passages: dict[tuple[Camera, int], _Passage] = {}
         self._numbers: dict[Camera, int] = {}
 
@@ -100,7 +108,8 @@ class Teller:
         elif event.improved:
             known.portrait = self._portrait(event.best)
         if event.kind == "appeared":
-            self._tell(Sighted.of("appeared", camera.name, event, known.portrait))
+            said = Sighted.of("appeared", camera.name, event, known.portrait)
+            self._tell(camera, said, known)
         self._tell_of_match(camera, event, known)
         if event.kind == "left":
             self._passages.pop(place)
@@ -108,11 +117,13 @@ class Teller:
             if self._keeping is not None:
                 number = self._numbers.setdefault(camera, len(self._numbers) + 1)
                 picture = self._keeping.picture(number, event)
-            self._tell(Sighted.of("left", camera.name, event, known.portrait, picture))
+            said = Sighted.of("left", camera.name, event, known.portrait, picture)
+            self._tell(camera, said, known)
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, camera: Camera, notice: Notice) -> None:
         """A camera came or went."""
-        self._tell(CameraState.of(notice))
+        news = self._live is None or self._live.of(camera).noticed(notice)
+        self._tell(camera, CameraState.of(notice), shown=news)
 
     def ended(self, end: Ended, debug: bool) -> bool:
         """A camera is done with; whether that is a failure."""
@@ -124,17 +135,18 @@ class Teller:
             if debug:
                 traceback.print_exception(error)
             detail = f"{type(error).__name__} (a bug; --debug shows where)"
-        self._tell(
-            CameraState(
-                camera=camera.name,
-                state="ended",
-                detail=detail,
-                at=datetime.now(UTC),
-                frames=end.frames,
-                dropped=camera.dropped,
-                damaged=camera.damaged,
-            )
+        told = CameraState(
+            camera=camera.name,
+            state="ended",
+            detail=detail,
+            at=datetime.now(UTC),
+            frames=end.frames,
+            dropped=camera.dropped,
+            damaged=camera.damaged,
         )
+        if self._live is not None:
+            self._live.of(camera).ended(told.at, detail)
+        self._tell(camera, told)
         return error is not None
 
     def close(self) -> None:
@@ -158,10 +170,20 @@ class Teller:
         names = {one.name for one in known.portrait.candidates or () if one.decision == "match"}
         if names - known.named:
             known.named |= names
-            self._tell(Sighted.of("matched", camera.name, event, known.portrait))
+            self._tell(camera, Sighted.of("matched", camera.name, event, known.portrait), known)
 
-    def _tell(self, told: Sighted | CameraState) -> None:
+    def _tell(
+        self,
+        camera: Camera,
+        told: Sighted | CameraState,
+        who: _Passage | None = None,
+        *,
+        shown: bool = True,
+    ) -> None:
+        """`shown`: also to those who look on, whose list a lost camera is not to fill."""
         line = told.to_json()
+        if self._live is not None and shown:
+            self._live.tell(camera, told.event, line, None if who is None else who.sight)
         if self._keeping is not None:
             self._keeping.line(line)
         for sender in self._senders:

@@ -12,6 +12,7 @@ from facecctv.footage.camera import Camera, Notice
 from facecctv.footage.decoding import Still
 from facecctv.footage.examine import ExamineOptions
 from facecctv.footage.live import Event, follow
+from facecctv.footage.watched import Watched
 from facecctv.vision.detect import Detector
 from facecctv.vision.quality import assess
 from facecctv.vision.single import SingleFaceDetector
@@ -27,7 +28,7 @@ class Ended:
     error: BaseException | None
 
 
-Item: TypeAlias = "Notice | Ended | tuple[Camera, Event]"
+Item: TypeAlias = "Ended | tuple[Camera, Notice] | tuple[Camera, Event]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,9 @@ class Work:
 class Worker:
     """Follows the faces before one camera."""
 
-    def __init__(self, camera: Camera, work: Work) -> None:
-        self.camera, self._work = camera, work
+    def __init__(self, camera: Camera, work: Work, watched: Watched | None = None) -> None:
+        """`watched` is shown what the camera sees."""
+        self.camera, self._work, self._watched = camera, work, watched
         self._frames = 0
         self._thread = threading.Thread(target=self._run, name="facecctv-watch", daemon=True)
 
@@ -62,7 +64,9 @@ class Worker:
         error: BaseException | None = None
         try:
             taken = islice(map(self._count, self.camera.stills()), self._work.frames)
-            for event in follow(taken, self._work.detect, assess, self._work.examining):
+            looked = None if self._watched is None else self._watched.looked
+            how = self._work.examining
+            for event in follow(taken, self._work.detect, assess, how, looked=looked):
                 self._work.items.put((self.camera, event))
         except BaseException as found:  # noqa: BLE001 - told by whoever waits
             error = found
@@ -72,4 +76,4 @@ class Worker:
 
     def _count(self, still: Still) -> Still:
         self._frames += 1
-        return still
+        return still if self._watched is None else self._watched.frame(still)

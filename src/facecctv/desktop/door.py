@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import sys
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -36,8 +37,10 @@ class Keyring:
     `handover`, which goes into a file of the user's own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redeemed: Callable[[], None] = lambda: None) -> None:
+        """`redeemed` is called when a ticket let somebody in."""
         self._session = secrets.token_urlsafe(32)
+        self._redeemed = redeemed
         self._tickets: set[str] = set()
         self.handover = secrets.token_urlsafe(32)
         """By which a second start asks for the window to be shown; good for nothing else."""
@@ -54,6 +57,7 @@ class Keyring:
             self._tickets.remove(ticket)
         except KeyError:
             return None
+        self._redeemed()
         return self._session
 
     def inside(self, cookie: str) -> bool:
@@ -120,7 +124,8 @@ def _refusal() -> Response:
     return _with_headers(
         Problem(
             401,
-            "this server belongs to the window that started it; start FaceCCTV again",
+            "this server answers only the window or browser that it let in; open the newest "
+            "address that it printed, or start FaceCCTV again",
             {"WWW-Authenticate": 'Ticket realm="facecctv"'},
         ).response()
     )

@@ -32,7 +32,7 @@ from facecctv.settings import Settings
 
 Say = Callable[[str], None]
 
-_NOT_BUILT = "the web app is not built into this installation: 'make app' in a checkout builds it"
+NOT_BUILT = "the web app is not built into this installation: 'make app' in a checkout builds it"
 
 
 class Known(Protocol):
@@ -53,7 +53,7 @@ def start(settings: Settings, say: Say, known: Known, *, browser: bool = False) 
     running, if it cannot start.
     """
     if not (pages.WEB / "index.html").is_file():
-        raise MissingExtra(_NOT_BUILT)
+        raise MissingExtra(NOT_BUILT)
     claim = Claim(_folder())
     try:
         if claim.hand_over():
@@ -84,7 +84,7 @@ def _show(
     workshop.cards()  # a model that is missing or damaged is said now, not on a page
     if rehearsal is not None:
         why_not = rehearsal.obstacle()
-    memory = Memory(_settings_file())
+    memory = Memory(settings_file())
     view: View
     if why_not is None:
         view = Window(memory)
@@ -131,5 +131,6 @@ def _folder() -> Path:
     return Path(platformdirs.user_state_dir("facecctv", appauthor=False)) / "desktop"
 
 
-def _settings_file() -> Path:
+def settings_file() -> Path:
+    """Where the app remembers its settings."""
     return Path(platformdirs.user_config_dir("facecctv", appauthor=False)) / "desktop.json"

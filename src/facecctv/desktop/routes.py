@@ -26,7 +26,7 @@ LARGEST_SAVED = 2**30
 _ENTER = """\
 localStorage.setItem('facecctv.settings', {settings});
 sessionStorage.setItem('facecctv.desktop', '{view}');
-location.replace('/');
+location.replace('/' + location.hash);
 """
 
 

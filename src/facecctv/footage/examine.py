@@ -67,12 +67,16 @@ class Examination:
         self._best = BestSights(self.options.sights)
         self._evidence: dict[int, float] = {}
         """Sum of scores of the passages that go on."""
+        self._seen: dict[int, Face] = {}
 
     def look(
         self, index: int, time: Fraction, cut: bool, faces: Sequence[Face], view: View
     ) -> list[Track]:
         """Takes in one frame and returns the passages that ended; asks the view for what counts."""
         step = self._tracker(index, time, faces, cut=cut)
+        self._seen = {
+            number: face for number, face in zip(step.numbers, faces, strict=True) if number
+        }
         for place, (number, face) in enumerate(zip(step.numbers, faces, strict=True)):
             if number:
                 self._evidence[number] = self._evidence.get(number, 0.0) + face.score
@@ -104,6 +108,14 @@ class Examination:
             if best is not None and self._believed(evidence):
                 found[number] = best
         return found
+
+    def seen(self) -> dict[int, Face]:
+        """Where the face of each passage that is believed was at the last look, by its number."""
+        return {
+            number: face
+            for number, face in self._seen.items()
+            if self._believed(self._evidence.get(number, 0.0))
+        }
 
     def _finished(self, tracks: Sequence[Track]) -> list[Track]:
         whole = [replace(track, best=self._best.take(track.number)) for track in tracks]

@@ -5,7 +5,7 @@ Memory does not grow with time: a passage keeps its best sights and some of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -17,7 +17,7 @@ from facecctv.footage.decoding import Still
 from facecctv.footage.examine import Assess, Examination, ExamineOptions, LiveView
 from facecctv.footage.people import worth
 from facecctv.footage.searching import Detect, Partly, searched
-from facecctv.types import Sighting, Track
+from facecctv.types import Face, Sighting, Track
 
 MOST_ROWS = 2048
 """Frames remembered of one passage's path."""
@@ -57,17 +57,28 @@ class Event:
     """Once it is over."""
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One frame that was looked at."""
+
+    still: Still
+    faces: Mapping[int, Face]
+    """Of passages that are believed, those seen in it, by number."""
+
+
 def follow(
     stills: Iterable[Still],
     detect: Detect,
     assess: Assess,
     options: ExamineOptions | None = None,
     telling: LiveOptions | None = None,
+    looked: Callable[[Look], None] | None = None,
 ) -> Iterator[Event]:
     """What becomes of every passage of a face through a source, as it happens.
 
     `detect` should report unsure faces too, as for `examine`. A passage is told of once it is
-    believed; one that never is stays untold. When the source ends, so do all passages.
+    believed; one that never is stays untold. When the source ends, so do all passages. `looked` is
+    told of every frame that was looked at, before the events of it.
     """
     how, often = options or ExamineOptions(), telling or LiveOptions()
     exam = Examination(replace(how, track=replace(how.track, most_rows=MOST_ROWS)))
@@ -81,7 +92,10 @@ def follow(
         frame = still.frame()
         faces = searched(detect, glance, frame.image, exam.expected(frame.time))
         view = LiveView(frame, faces, assess, how.margin)
-        for track in exam.look(frame.index, frame.time, glance.cut, faces, view):
+        ended = exam.look(frame.index, frame.time, glance.cut, faces, view)
+        if looked is not None:
+            looked(Look(still, exam.seen()))
+        for track in ended:
             yield _left(track, told.pop(track.number, None), still)
         for number, best in exam.there().items():
             event = _news(number, best, told.get(number), still, often)

@@ -1,4 +1,5 @@
 import type { Area } from '../picture/geometry';
+import { eventsIn, textOf, type ServerEvent } from './events';
 import { Problem, problemOf, unreachable } from './problem';
 
 /** Options as the server names them; those left to the server are null or false. */
@@ -31,6 +32,31 @@ export class Client {
 
   async blob(path: string): Promise<Blob> {
     return (await this.#getResponse(path)).blob();
+  }
+
+  /** A picture that changes, and what to name it by when asking again; null if it is still `tag`,
+   * or there is none yet. */
+  async newer(path: string, tag: string, signal: AbortSignal): Promise<[Blob, string] | null> {
+    const headers: HeadersInit = tag ? { 'If-None-Match': tag } : {};
+    const reply = await this.#getResponse(path, 'GET', headers, signal);
+    return reply.status !== 200 ? null : [await reply.blob(), reply.headers.get('ETag') ?? ''];
+  }
+
+  /** What the server tells as it happens, after the event `last`; `opened` once it listens. */
+  async *events(
+    path: string,
+    last: string,
+    signal: AbortSignal,
+    opened: () => void,
+  ): AsyncGenerator<ServerEvent> {
+    const headers: HeadersInit = last ? { 'Last-Event-ID': last } : {};
+    const reply = await this.#getResponse(path, 'GET', headers, signal);
+    opened();
+    try {
+      yield* eventsIn(textOf(reply));
+    } catch (error) {
+      throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
+    }
   }
 
   /** Sends a picture; resolves with the parsed reply. */
@@ -78,15 +104,22 @@ export class Client {
     await this.#getResponse(path + queryOf(query), 'DELETE');
   }
 
-  async #getResponse(path: string, method = 'GET'): Promise<Response> {
+  async #getResponse(
+    path: string,
+    method = 'GET',
+    more: HeadersInit = {},
+    signal?: AbortSignal,
+  ): Promise<Response> {
     const key = this.#key();
-    const headers: HeadersInit = key ? { 'X-API-Key': key } : {};
+    const headers: HeadersInit = key ? { ...more, 'X-API-Key': key } : more;
     // What is to be wiped is wiped even if the page closes meanwhile.
     const keepalive = method === 'DELETE';
-    const reply = await fetch(path, { method, headers, keepalive }).catch((error: unknown) => {
-      throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
-    });
-    if (reply.ok) return reply;
+    const reply = await fetch(path, { method, headers, keepalive, signal }).catch(
+      (error: unknown) => {
+        throw error instanceof TypeError ? unreachable(navigator.onLine) : error;
+      },
+    );
+    if (reply.ok || reply.status === 304) return reply;
     throw problemOf(reply.status, await reply.text(), reply.headers.get('Retry-After'));
   }
 }

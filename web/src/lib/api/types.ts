@@ -26,6 +26,10 @@ export type FilmedPerson = Schemas['Person'];
 export type Passage = Schemas['Passage'];
 export type Redacted = Schemas['Redacted'];
 export type Review = Schemas['Review'];
+export type LiveState = Schemas['LiveState'];
+export type LiveCamera = Schemas['LiveCamera'];
+export type Sighted = Schemas['Sighted'];
+export type CameraChange = Schemas['CameraState'];
 export type DemoScene = Schemas['DemoScene'];
 
 /** OpenAPI says of these only that they are objects. */

@@ -13,6 +13,7 @@ export const de: Catalogue = {
     enhance: 'Verbessern',
     check: 'Prüfen',
     footage: 'Video',
+    live: 'Live',
     compare: 'Vergleichen',
     watchlist: 'Suchliste',
     showcase: 'Beispiele',
@@ -653,6 +654,96 @@ export const de: Catalogue = {
       save: 'Abgedecktes Video speichern',
       record: 'Protokoll speichern (JSON)',
     },
+  },
+  live: {
+    title: 'Live',
+    lead: 'Was die Kameras jetzt sehen und wer vor ihnen erscheint. Eine Nummer steht für einen Auftritt vor einer Kamera; sie sagt nicht, wer jemand ist.',
+    cameras: 'Kameras',
+    camera: (number) => `Kamera ${number}`,
+    states: {
+      connecting: 'Wird verbunden',
+      watching: 'Beobachtet',
+      lost: 'Verloren',
+      ended: 'Beendet',
+    },
+    since: (at) => `seit ${n.clock(at)}`,
+    clock: (at) => n.clock(at),
+    moment: (at) => n.moment(at),
+    helps: {
+      connecting: 'Auf das erste Bild wird gewartet.',
+      watching: '',
+      lost: 'Sie wird von selbst wieder verbunden. Dauert das an, prüfen Sie Strom, Netz und Passwort der Kamera.',
+      ended:
+        'Von dieser Kamera kommt nichts mehr. Starten Sie die Beobachtung neu, um sie zu sehen.',
+    },
+    view: (number) => `Kamera ${number}, Bild des Augenblicks`,
+    lastView: (number) => `Kamera ${number}, letztes Bild`,
+    last: 'Letztes Bild',
+    noPicture: 'Noch kein Bild',
+    larger: 'Größer zeigen',
+    smaller: 'Kleiner zeigen',
+    people: (count) =>
+      p(count, {
+        zero: 'niemand zu sehen',
+        one: '{n} Person zu sehen',
+        other: '{n} Personen zu sehen',
+      }),
+    rate: (rate) => `${n.decimal(rate)} Bilder je Sekunde`,
+    dropped: (count) => p(count, { one: '{n} Bild ausgelassen', other: '{n} Bilder ausgelassen' }),
+    events: 'Ereignisse',
+    empty: 'Noch ist niemand erschienen. Wer erscheint, steht hier, das Neueste zuerst.',
+    nothing: 'Zu dieser Auswahl passt kein Ereignis.',
+    which: 'Kamera',
+    all: 'Alle Kameras',
+    onlyMatches: 'Nur wer auf der Liste sein könnte',
+    searching:
+      'Jede Person wird in der Suchliste gesucht. Ein Treffer ist ein Hinweis, kein Beweis.',
+    pause: 'Anhalten',
+    resume: 'Weiter',
+    paused: (count) =>
+      p(count, {
+        zero: 'Angehalten. Die Beobachtung läuft weiter.',
+        one: 'Angehalten. Die Beobachtung läuft weiter: {n} neues Ereignis.',
+        other: 'Angehalten. Die Beobachtung läuft weiter: {n} neue Ereignisse.',
+      }),
+    older: 'Ältere zeigen',
+    appeared: (passage) => `Jemand erschien (#${n.whole(passage)})`,
+    left: (passage, seconds) =>
+      `Ging nach ${p(Math.round(seconds), { one: '{n} Sekunde', other: '{n} Sekunden' })} (#${n.whole(passage)})`,
+    matched: (passage) => `Vielleicht auf der Liste (#${n.whole(passage)})`,
+    mayBe: (name) => `Vielleicht ${name}`,
+    changes: {
+      connected: 'Verbunden',
+      lost: 'Verbindung verloren',
+      'given up': 'Aufgegeben',
+      ended: 'Beendet',
+    },
+    sight: (passage) => `Bester Anblick von #${n.whole(passage)}, wie aufgenommen`,
+    noSight: 'Nicht mehr da',
+    news: ({ appeared, left, matched, lost }) =>
+      [
+        appeared && p(appeared, { one: '{n} Person erschien', other: '{n} Personen erschienen' }),
+        left && p(left, { one: '{n} ging', other: '{n} gingen' }),
+        matched &&
+          p(matched, {
+            one: '{n} vielleicht auf der Liste',
+            other: '{n} vielleicht auf der Liste',
+          }),
+        lost &&
+          p(lost, {
+            one: 'Verbindung zu {n} Kamera verloren',
+            other: 'Verbindung zu {n} Kameras verloren',
+          }),
+      ]
+        .filter(Boolean)
+        .join(', '),
+    overTitle: 'Die Beobachtung ist zu Ende',
+    over: 'Sie sehen den Stand am Ende; mit dieser Seite verschwindet er. Um weiter zu beobachten, starten Sie „facecctv watch“ mit --page und öffnen die Adresse, die es ausgibt.',
+    brokenTitle: 'Der Server antwortet nicht',
+    broken:
+      'Er wird von selbst wieder gefragt. Wurde die Beobachtung beendet, starten Sie sie neu und öffnen die Adresse, die sie ausgibt.',
+    noneTitle: 'Hier wird keine Kamera beobachtet',
+    none: 'Dieser Server beobachtet keine Kamera. Starten Sie auf dem Rechner, der die Kameras erreicht, eine Beobachtung mit Seite und öffnen Sie die Adresse, die sie ausgibt:',
   },
   verdict: {
     words: {

@@ -13,6 +13,7 @@ export const en = {
     enhance: 'Enhancement',
     check: 'Check',
     footage: 'Video',
+    live: 'Live',
     compare: 'Compare',
     watchlist: 'Watch-list',
     showcase: 'Showcase',
@@ -637,6 +638,92 @@ export const en = {
       save: 'Save covered video',
       record: 'Save record (JSON)',
     },
+  },
+  live: {
+    title: 'Live',
+    lead: 'What the cameras see now, and who appears before them. A number names a passage before one camera; it is no identity.',
+    cameras: 'Cameras',
+    camera: (number: number) => `Camera ${number}`,
+    states: {
+      connecting: 'Connecting',
+      watching: 'Watching',
+      lost: 'Lost',
+      ended: 'Ended',
+    },
+    since: (at: string) => `since ${n.clock(at)}`,
+    clock: (at: string) => n.clock(at),
+    moment: (at: string) => n.moment(at),
+    helps: {
+      connecting: 'The first picture is waited for.',
+      watching: '',
+      lost: 'It is connected to again by itself. If that lasts, look at its power, its network and its password.',
+      ended: 'Nothing more comes from this camera. Start the watch again to see it.',
+    },
+    view: (number: number) => `Camera ${number}, picture of the moment`,
+    lastView: (number: number) => `Camera ${number}, last picture`,
+    last: 'Last picture',
+    noPicture: 'No picture yet',
+    larger: 'Show larger',
+    smaller: 'Show smaller',
+    people: (count: number) =>
+      p(count, { zero: 'nobody in view', one: '{n} person in view', other: '{n} people in view' }),
+    rate: (rate: number) => `${n.decimal(rate)} pictures a second`,
+    dropped: (count: number) =>
+      p(count, { one: '{n} picture skipped', other: '{n} pictures skipped' }),
+    events: 'Events',
+    empty: 'Nobody has appeared yet. Whoever does is listed here, the newest first.',
+    nothing: 'No event fits this choice.',
+    which: 'Camera',
+    all: 'All cameras',
+    onlyMatches: 'Only who may be on the list',
+    searching: 'Everybody is searched for in the watch-list. A match is a lead, not proof.',
+    pause: 'Pause',
+    resume: 'Go on',
+    paused: (count: number) =>
+      p(count, {
+        zero: 'Paused. Watching goes on.',
+        one: 'Paused. Watching goes on: {n} new event.',
+        other: 'Paused. Watching goes on: {n} new events.',
+      }),
+    older: 'Show older ones',
+    appeared: (passage: number) => `Somebody appeared (#${n.whole(passage)})`,
+    left: (passage: number, seconds: number) =>
+      `Left after ${p(Math.round(seconds), { one: '{n} second', other: '{n} seconds' })} (#${n.whole(passage)})`,
+    matched: (passage: number) => `May be on the list (#${n.whole(passage)})`,
+    mayBe: (name: string) => `May be ${name}`,
+    changes: {
+      connected: 'Connected',
+      lost: 'Connection lost',
+      'given up': 'Given up',
+      ended: 'Ended',
+    },
+    sight: (passage: number) => `Best sight of #${n.whole(passage)}, as recorded`,
+    noSight: 'No longer kept',
+    news: ({
+      appeared,
+      left,
+      matched,
+      lost,
+    }: Record<'appeared' | 'left' | 'matched' | 'lost', number>) =>
+      [
+        appeared && p(appeared, { one: '{n} person appeared', other: '{n} people appeared' }),
+        left && p(left, { one: '{n} left', other: '{n} left' }),
+        matched && p(matched, { one: '{n} may be on the list', other: '{n} may be on the list' }),
+        lost &&
+          p(lost, {
+            one: 'connection to {n} camera lost',
+            other: 'connection to {n} cameras lost',
+          }),
+      ]
+        .filter(Boolean)
+        .join(', '),
+    overTitle: 'The watch has ended',
+    over: 'What you see is how it ended, and is gone with this page. To watch again, start “facecctv watch” with --page and open the address that it prints.',
+    brokenTitle: 'The server does not answer',
+    broken:
+      'It is asked again by itself. If the watch was stopped, start it again and open the address that it prints.',
+    noneTitle: 'No camera is watched here',
+    none: 'This server watches no camera. Start a watch with a page on the machine that reaches the cameras, and open the address that it prints:',
   },
   verdict: {
     words: {

@@ -20,7 +20,17 @@ export function numbers(language: string) {
   const megabytes = make({ style: 'unit', unit: 'megabyte', maximumFractionDigits: 0 });
   const kilobytes = make({ style: 'unit', unit: 'kilobyte', maximumFractionDigits: 0 });
   const day = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' });
+  const clock = new Intl.DateTimeFormat(language, { timeStyle: 'medium', hourCycle: 'h23' });
+  const moment = new Intl.DateTimeFormat(language, {
+    dateStyle: 'full',
+    timeStyle: 'medium',
+    hourCycle: 'h23',
+  });
   return {
+    /** Of a moment in ISO 8601, here: 18:03:12. */
+    clock: (at: string) => clock.format(new Date(at)),
+    /** The same with its day. */
+    moment: (at: string) => moment.format(new Date(at)),
     /** Of a date as the server writes it: 2026-12-20. */
     day: (date: string) => day.format(new Date(date)),
     whole: (value: number) => whole.format(value === 0 ? 0 : value),

@@ -5,6 +5,7 @@ import { Checking } from './checking.svelte';
 import { Comparing } from './comparing.svelte';
 import { Enhancing } from './enhancing.svelte';
 import { Filming } from './filming.svelte';
+import { Live } from './live.svelte';
 import { Router } from './router.svelte';
 import { Server } from './server.svelte';
 import { SettingsStore, type Settings } from './settings.svelte';
@@ -36,6 +37,7 @@ export class AppState {
         ? `x${this.server.scales.at(-1)}`
         : null,
   }));
+  readonly live = new Live(this.client);
   readonly watching = new Watching(this.client, () => this.#options('detect'));
 
   get settings(): Settings {

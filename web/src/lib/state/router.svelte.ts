@@ -5,6 +5,7 @@ export const PAGES = [
   'enhance',
   'check',
   'footage',
+  'live',
   'compare',
   'watchlist',
   'showcase',
