@@ -24,7 +24,8 @@ CARD = Card(
     step="learned",
     licence="Apache-2.0",
     thresholds={"default": Threshold(value=0.5, at="made by hand")},
-    extra={"levels": {"8": 5, "16": 1, "32": 1}},
+    # Its faces are of one size, in pixels of the network.
+    extra={"levels": {"8": 5, "16": 1, "32": 1}, "closer": 1},
 )
 
 BODY_WIDTH, BODY_HEIGHT = 32, 96

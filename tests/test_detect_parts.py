@@ -14,15 +14,15 @@ from facecctv.geometry import iou
 from facecctv.settings import Settings
 from facecctv.vision.detect import DetectOptions
 from facecctv.vision.looks import TILE, plan
-from facecctv.vision.parts import plan_parts, rectangles
+from facecctv.vision.parts import expected_look, plan_parts, rectangles
 
 NOBODY = np.zeros((0, 4), np.float32)
 FULL_HD = (1080, 1920, 3)
 
 
-def parts(changed, near=NOBODY, shape=FULL_HD, least=0.0):
+def parts(changed, shape=FULL_HD, least=0.0):
     whole = plan(shape[1], shape[0], DetectOptions())
-    return plan_parts(whole, shape, changed, near, least)
+    return plan_parts(whole, shape, changed, least)
 
 
 def cells(*places, shape=(135, 240)):
@@ -107,8 +107,9 @@ SHIFT = st.floats(-0.7, 0.7)
 
 @given(st.floats(4, 700), st.floats(0, 1900), st.floats(0, 1060), SHIFT, SHIFT)
 def test_who_is_expected_is_found_nearby(side, x, y, right, down):
-    near = np.array([[x, y, x + side, y + side]], np.float32)
-    (look,) = parts(None, near)
+    (finest, *_) = plan(FULL_HD[1], FULL_HD[0], DetectOptions())
+    look = expected_look(np.array([x, y, x + side, y + side], np.float32), finest, FULL_HD)
+    assert look.scale <= 2 * finest.scale
     assert math.prod(look.padded) <= 160 * 160
     assert look.owned[0] <= x + side / 2 + right * side < look.owned[2]
     assert look.owned[1] <= y + side / 2 + down * side < look.owned[3]

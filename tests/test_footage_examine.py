@@ -238,6 +238,8 @@ class Parts:
         return colours(image)
 
     def within(self, image, changed, near):
+        if changed is not None and changed.all():
+            return self(image)
         self._look()
         self.partly += 1
         shown = np.zeros(image.shape[:2], bool)

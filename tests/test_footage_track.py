@@ -198,3 +198,20 @@ def test_small_walkers_keep_their_identity(seed, every):
     result = tracking(truth, found)
     assert result.idf1 >= 0.9
     assert result.switches <= 2
+
+
+def test_an_unsure_face_of_another_size_continues_nobody():
+    """Whoever is hidden comes back: no ear of the one in front takes the track along."""
+    tracker = Tracker()
+    for index in range(5):
+        (number,) = tracker(index, at(index, 5), [face(10 * index, 20, 20)]).numbers
+    assert tracker(5, at(5, 5), [face(54, 24, 10, score=0.3)]).numbers == (0,)
+    assert tracker(6, at(6, 5), [face(60, 20, 20, score=0.3)]).numbers == (0,)
+    assert tracker(7, at(7, 5), [face(70, 20, 20)]).numbers == (number,)
+
+
+def test_an_unsure_face_of_the_same_size_continues_the_track():
+    tracker = Tracker()
+    for index in range(5):
+        (number,) = tracker(index, at(index, 5), [face(10 * index, 20, 20)]).numbers
+    assert tracker(5, at(5, 5), [face(50, 20, 15, score=0.3)]).numbers == (number,)

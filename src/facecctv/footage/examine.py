@@ -43,7 +43,8 @@ class ExamineOptions:
     margin: float = 0.35
     """Around each crop, as a share of the face's sides."""
     evidence: float = 1.0
-    """Sum of scores from which a passage is believed: one sight of 0.6 alone may be a stain."""
+    """Sum of the scores of sure sights from which a passage is believed: one of 0.6 alone may be a
+    stain."""
 
     def __post_init__(self) -> None:
         if self.sights < 1 or not self.margin >= 0 or not self.evidence >= 0:
@@ -78,10 +79,9 @@ class Examination:
             number: face for number, face in zip(step.numbers, faces, strict=True) if number
         }
         for place, (number, face) in enumerate(zip(step.numbers, faces, strict=True)):
-            if number:
-                self._evidence[number] = self._evidence.get(number, 0.0) + face.score
             # An unsure face keeps a passage going but never stands for it.
             if number and face.score >= self.options.track.high:
+                self._evidence[number] = self._evidence.get(number, 0.0) + face.score
                 quality = view.quality(place)
                 sighting = Sighting(index, time, face, quality)
                 if self._best.wants(number, worth(sighting)):

@@ -7,6 +7,7 @@ joins or parts by hand stands above that and is kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,12 +34,13 @@ def worth(sighting: Sighting) -> float:
     """0..1: how good a sight is: quality, size, and how sure it is a face.
 
     Quality is the weakest of several measures, of which those of light and sharpness err by more
-    than neighbouring sights differ; how near somebody is does not, so it counts beside them.
+    than neighbouring sights differ; how near somebody is does not, so it counts beside them. How
+    sure it is a face differs from look to look by chance, so its root counts.
     """
     quality = sighting.quality
     if quality is None:
         return 0.0
-    return sighting.face.score * quality.score * min(1.0, quality.face_px / _NEAR)
+    return math.sqrt(sighting.face.score) * quality.score * min(1.0, quality.face_px / _NEAR)
 
 
 class BestSights:

@@ -13,6 +13,7 @@ from facecctv.types import Face, Floats, Frame, Image
 
 Detect = Callable[[Image], Sequence[Face]]
 """(H, W, 3) uint8 RGB -> the faces in it."""
+_EVERYWHERE = np.ones((1, 1), np.bool_)
 F = TypeVar("F", Frame, Still)
 
 
@@ -29,10 +30,10 @@ def searched(detect: Detect, glance: Glance[F], image: Image, near: Floats) -> t
 
     `near` are boxes (N, 4) where faces that are followed are expected.
     """
-    if glance.where is None or not isinstance(detect, Partly):
+    if not isinstance(detect, Partly):
         return tuple(detect(image))
-    changed = None
-    if glance.where.any():
+    changed = _EVERYWHERE if glance.where is None else None
+    if glance.where is not None and glance.where.any():
         turned = glance.frame.turned if isinstance(glance.frame, Still) else 0
         changed = np.rot90(glance.where, turned // 90)
     return tuple(detect.within(image, changed, near))

@@ -30,6 +30,9 @@ _LONGEST_STEP = 0.25
 had changed."""
 _REACH = 0.75
 """Widths of a face that it may move between two looks."""
+_ALIKE = 0.65
+"""Least ratio of the heights where an unsure face continues a track: an ear of whoever stands in
+front is none."""
 _YOUNG = 3
 """Sights from which on a track's velocity is worth something."""
 
@@ -190,8 +193,8 @@ class Tracker:
         high = [at for at, face in enumerate(faces) if face.score >= self.options.high]
         low = [at for at, face in enumerate(faces) if face.score < self.options.high]
         waiting = list(self._live)
-        for which in (high, low):
-            pairs = _pairs(waiting, [faces[at] for at in which], self.options)
+        for which, alike in ((high, 0.0), (low, _ALIKE)):
+            pairs = _pairs(waiting, [faces[at] for at in which], self.options, alike)
             for live, place in pairs:
                 face = faces[which[place]]
                 live.motion.correct(face.box, 2.0 - face.score)
@@ -214,14 +217,19 @@ class Tracker:
 
 
 def _pairs(
-    tracks: Sequence[_Live], faces: Sequence[Face], options: TrackOptions
+    tracks: Sequence[_Live], faces: Sequence[Face], options: TrackOptions, alike: float
 ) -> list[tuple[_Live, int]]:
-    """Tracks and the faces that continue them, as places in `faces`."""
+    """Tracks and the faces that continue them, as places in `faces`; `alike` is the least ratio of
+    their heights.
+    """
     if not tracks or not faces:
         return []
-    expected = _grown(np.array([live.motion.box for live in tracks]), options.growth)
-    shared = iou(expected, _grown(np.array([face.box for face in faces]), options.growth))
-    costs = np.where(shared >= options.overlap, 1 - shared, _NEVER)
+    expected = np.array([live.motion.box for live in tracks])
+    found = np.array([face.box for face in faces])
+    shared = iou(_grown(expected, options.growth), _grown(found, options.growth))
+    heights = [boxes[:, 3] - boxes[:, 1] for boxes in (expected, found)]
+    ratio = np.minimum.outer(*heights) / np.maximum.outer(*heights)
+    costs = np.where((shared >= options.overlap) & (ratio >= alike), 1 - shared, _NEVER)
     pairs = zip(*assign(costs), strict=True)
     return [(tracks[i], int(j)) for i, j in pairs if costs[i, j] < _NEVER]
 

@@ -25,7 +25,7 @@ from facecctv.types import Body, Face, Floats, Image, check_image
 from facecctv.vision.anchors import decode_boxes, decode_landmarks, grid
 from facecctv.vision.looks import DetectOptions as DetectOptions  # named here for callers
 from facecctv.vision.looks import Look, plan
-from facecctv.vision.parts import Grid, plan_parts
+from facecctv.vision.parts import CLOSER, Grid, expected_look, plan_parts
 
 MOST = 3000
 """Predictions of one pass that go into non-maximum suppression, at most."""
@@ -85,11 +85,19 @@ class Detector:
         `changed` lies over the picture as a grid of any size, true where it differs from what was
         searched before; None: nowhere. A face of any size that covers such a cell is looked for;
         where only faces of some height are asked for, no finer than they need.
-        `near` are boxes (N, 4) of faces that are expected in the picture, changed or not.
+        `near` are boxes (N, 4) of faces that are expected in the picture, changed or not. Each is
+        looked at closely, and that look alone says whether there is one of about that size.
         """
-        least = self._options.min_face
-        looks = plan_parts(self._plan(check_image(image)), image.shape, changed, near, least)
-        return _faces(self._settled(image, looks))
+        whole = self._plan(check_image(image))
+        stated = self._session.card.extra.get("closer", CLOSER)
+        closer = stated if isinstance(stated, int | float) else CLOSER
+        closely = [expected_look(box, whole[0], image.shape, closer) for box in near]
+        parts = plan_parts(whole, image.shape, changed, self._options.min_face)
+        (expected,), (others,) = (
+            self._seen([image], [(0, look) for look in looks]) for looks in (closely, parts)
+        )
+        found = [*expected, *(_apart(one, closely) for one in others)]
+        return _faces(self._settle(found or [_NOTHING], image.shape[1], image.shape[0]))
 
     def bodies(self, image: Image) -> list[Body]:
         """All bodies in a picture, best first, from a network that was trained on bodies."""
@@ -107,10 +115,6 @@ class Detector:
             self._settle(found, image.shape[1], image.shape[0])
             for found, image in zip(self._seen(images, looks), images, strict=True)
         ]
-
-    def _settled(self, image: Image, looks: list[Look]) -> Found:
-        (found,) = self._seen([image], [(0, look) for look in looks])
-        return self._settle(found or [_NOTHING], image.shape[1], image.shape[0])
 
     def _seen(self, images: Sequence[Image], looks: list[tuple[int, Look]]) -> list[list[Found]]:
         """What each look, at the picture of its number, may report; by picture."""
@@ -240,6 +244,14 @@ def _owned(boxes: Floats, look: Look) -> npt.NDArray[np.bool_]:
     longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     owned: npt.NDArray[np.bool_] = inside & (longest <= look.largest) & (longest >= look.smallest)
     return owned
+
+
+def _apart(found: Found, looks: Sequence[Look]) -> Found:
+    """Without what one of these looks would report."""
+    apart = np.ones(len(found.boxes), np.bool_)
+    for look in looks:
+        apart &= ~_owned(found.boxes, look)
+    return Found(found.boxes[apart], found.scores[apart], found.landmarks[apart])
 
 
 def _sigmoid(values: Floats) -> Floats:

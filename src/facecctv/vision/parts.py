@@ -44,7 +44,10 @@ STRIDE = 8
 """Network pixels between two of the finest predictions: parts begin there, so that the network sees
 the grid of the whole picture."""
 EXPECTED = 48
-"""Height, network pixels, at which a face that is followed is looked at, where it has that many."""
+"""Height, network pixels, at which a face that is followed is looked at."""
+CLOSER = 2.0
+"""Times as finely as the whole picture, at most: at twice the size small faces score higher, and
+what only resembles one lower."""
 REACH = 0.75
 """Sides of a face by which its centre may be elsewhere than expected."""
 LEAST_VIEW = 96
@@ -55,31 +58,32 @@ def plan_parts(
     whole: Sequence[Look],
     shape: tuple[int, ...],
     changed: Grid | None,
-    near: Floats,
     least: float = 0.0,
 ) -> list[Look]:
     """The looks at parts of a picture, or `whole`, its full plan, where that is no more work.
 
-    `shape`: (height, width, ...) of the picture. `changed` and `near` as in `Detector.within`.
-    Faces of less than `least` pixels are not asked for.
+    `shape`: (height, width, ...) of the picture. `changed` as in `Detector.within`. Faces of less
+    than `least` pixels are not asked for.
     """
-    looks = [_expected(box, whole[0], shape) for box in near]
-    if changed is not None and changed.any():
-        looks += _changes(whole[0], shape, changed, least)
-        if _work(looks) >= _work(whole):
-            return list(whole)
-    return looks
+    if changed is None or not changed.any():
+        return []
+    looks = list(_changes(whole[0], shape, changed, least))
+    return looks if _work(looks) < _work(whole) else list(whole)
 
 
 def _work(looks: Sequence[Look]) -> int:
     return sum(math.prod(look.padded) for look in looks)
 
 
-def _expected(box: Floats, finest: Look, shape: tuple[int, ...]) -> Look:
-    """A look at where a face is expected, at the scale that suits its size."""
+def expected_look(
+    box: Floats, finest: Look, shape: tuple[int, ...], closer: float = CLOSER
+) -> Look:
+    """A look at where a face is expected, at the scale that suits its size; at most `closer` times
+    as finely as the whole picture.
+    """
     x1, y1, x2, y2 = (float(side) for side in box)
     longest = max(x2 - x1, y2 - y1, 1.0)
-    scale = min(finest.scale, EXPECTED / longest)
+    scale = min(closer * finest.scale, EXPECTED / longest)
     half = max((0.5 + REACH) * longest, LEAST_VIEW / 2 / scale)
     x, y, reach = (x1 + x2) / 2, (y1 + y2) / 2, REACH * longest
     part = _clipped((x - half, y - half, x + half, y + half), shape, STRIDE / scale)

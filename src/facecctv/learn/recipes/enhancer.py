@@ -224,12 +224,16 @@ REACH = 32
 """Pixels of surroundings that a part needs for its result not to differ visibly."""
 
 
+VERSIONS = {2: "2", 4: "1"}
+"""By scale."""
+
+
 def enhancer_card(scale: int, multiple_of: int, **facts: Any) -> Card:
     """The card of an enhancer; facts are what is known only after the training."""
     return Card(
         name=f"enhancer-x{scale}",
         task="enhancer",
-        version="1",
+        version=VERSIONS[scale],
         description=f"Recovers pictures of bad cameras {scale} times as large; fidelity first.",
         input=ModelInput(multiple_of=multiple_of),
         outputs=(
