@@ -177,13 +177,12 @@ def measure(exported: bytes, data: Path) -> DetectorReport:
     )
 
 
-PERSON_SET = TrainingData(
-    name="ahsanirfan961/Person-Tracker (Capston2 v11)",
-    licence="CC BY 4.0",
-    note="people; boxes, some missing; stretched to squares",
-)
 TRAINING_DATA = (
-    PERSON_SET,
+    TrainingData(
+        name="ahsanirfan961/Person-Tracker (Capston2 v11)",
+        licence="CC BY 4.0",
+        note="people; boxes, some missing; stretched to squares",
+    ),
     TrainingData(
         name="ImageNet sample images", licence="non-commercial research", note="scenes, no people"
     ),

@@ -14,7 +14,7 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from rich.console import Console
 from torch.nn import functional
 
 from facecctv.learn.data.degrade import compress, defocus, night, noise, tone
-from facecctv.learn.data.detection import load_bodies
 from facecctv.learn.data.restore import Patches, Sharp, draw_patch, load_sharp
 from facecctv.learn.evaluate_restoring import colour_sets, score_colour
 from facecctv.learn.export import check_parity, export
@@ -38,7 +37,7 @@ from facecctv.learn.nets.colouriser import (
     palette,
     shown_chroma,
 )
-from facecctv.learn.recipes import bodies, enhancer
+from facecctv.learn.recipes.enhancer import TRAINING_DATA
 from facecctv.learn.releasing import averaged, release_model
 from facecctv.learn.starting import add_options, rescheduled, starting_weights
 from facecctv.models.card import Card, Metric, ModelInput, ModelOutput
@@ -53,7 +52,7 @@ class Recipe:
 
     net: ColouriserNet = field(default_factory=ColouriserNet)
     patches: Patches = field(
-        default_factory=lambda: Patches(side=128, whole=0.2, quartet=0.05, heads=0.15, crowds=0.2)
+        default_factory=lambda: Patches(side=128, whole=0.3, quartet=0.05, heads=0.2, crowds=0.2)
     )
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
@@ -95,13 +94,6 @@ def as_seen(image: Image, rng: np.random.Generator, degraded: float) -> Image:
         if rng.random() < probability:
             image = operator(image, rng, 0.5)
     return image
-
-
-def sharp_pictures(data: Path) -> Sharp:
-    """Everything that teaches colours; people out of doors count as scenes, which are few."""
-    sharp = load_sharp(data, crowds=5000)
-    outdoors = [sample.image for sample in load_bodies(data / "person", "train")]
-    return replace(sharp, scenes=[*sharp.scenes, *outdoors])
 
 
 def batch_maker(sharp: Sharp, recipe: Recipe) -> Callable[[int], Batch]:
@@ -191,7 +183,7 @@ def train(
     `start`, another run or a released colouriser, has the weights to begin with.
     """
     torch.manual_seed(recipe.schedule.seed)
-    make = batch_maker(sharp_pictures(data), recipe)
+    make = batch_maker(load_sharp(data, crowds=5000), recipe)
     classes = ClassLoss(class_weights(make, recipe.uniform), recipe.blur)
     model = recipe.net.build()
     if start is not None:
@@ -248,7 +240,7 @@ def colouriser_card(net: ColouriserNet, **facts: Any) -> Card:
         step="generative",
         licence="Apache-2.0",
         recipe="facecctv.learn.recipes.colouriser",
-        training_data=(*enhancer.TRAINING_DATA, bodies.PERSON_SET),
+        training_data=TRAINING_DATA,
         extra={"side": SIDE, "chroma_unit": CHROMA_UNIT},
         **facts,
     )
