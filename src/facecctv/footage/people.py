@@ -7,7 +7,6 @@ joins or parts by hand stands above that and is kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,12 +34,12 @@ def worth(sighting: Sighting) -> float:
 
     Quality is the weakest of several measures, of which those of light and sharpness err by more
     than neighbouring sights differ; how near somebody is does not, so it counts beside them. How
-    sure it is a face differs from look to look by chance, so its root counts.
+    sure it is a face differs from look to look by chance, so little of it counts.
     """
     quality = sighting.quality
     if quality is None:
         return 0.0
-    return math.sqrt(sighting.face.score) * quality.score * min(1.0, quality.face_px / _NEAR)
+    return sighting.face.score**0.25 * quality.score * min(1.0, quality.face_px / _NEAR)
 
 
 class BestSights:
