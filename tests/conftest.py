@@ -8,6 +8,7 @@ import pytest
 
 import facecctv.learn  # noqa: F401 - chooses Keras' backend before any test imports Keras
 from tests.red_detector import red_detector
+from tests.tiny_enhancers import constant_colouriser, nearest_enhancer
 
 # How long one example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -35,6 +36,17 @@ def red_model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "red-detector.onnx"
     path.write_bytes(red_detector())
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory):
+    """A folder with enhancers, a colouriser and a face detector of a few bytes each."""
+    path = tmp_path_factory.mktemp("models")
+    (path / "enhancer-x2.onnx").write_bytes(nearest_enhancer(2))
+    (path / "enhancer-x4.onnx").write_bytes(nearest_enhancer(4))
+    (path / "colouriser.onnx").write_bytes(constant_colouriser())
+    (path / "face-detector.onnx").write_bytes(red_detector())
+    return path
 
 
 @pytest.fixture

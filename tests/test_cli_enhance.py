@@ -19,27 +19,17 @@ from facecctv.evidence.provenance import Record
 from facecctv.evidence.steps import Chain, Process
 from facecctv.image import decode, encode, read, read_metadata, resize
 from facecctv.vision.colourise import is_grey
-from tests.red_detector import red_detector, red_picture
-from tests.tiny_enhancers import constant_colouriser, nearest_enhancer
+from tests.red_detector import red_picture
+from tests.tiny_enhancers import nearest_enhancer
 
 FILTERS = "--steps=gamma:2,sharpen"
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    path = tmp_path_factory.mktemp("models")
-    (path / "enhancer-x2.onnx").write_bytes(nearest_enhancer(2))
-    (path / "enhancer-x4.onnx").write_bytes(nearest_enhancer(4))
-    (path / "colouriser.onnx").write_bytes(constant_colouriser())
-    (path / "face-detector.onnx").write_bytes(red_detector())
-    return path
-
-
 @pytest.fixture
-def here(tmp_path, monkeypatch, models):
+def here(tmp_path, monkeypatch, small_models):
     """a.png and sub/b.jpg in colour, grey.png without; the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FACECCTV_MODELS", str(models))
+    monkeypatch.setenv("FACECCTV_MODELS", str(small_models))
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "in" / "a.png").write_bytes(encode(red_picture(64, 48, (2, 3))))
     (tmp_path / "in" / "sub" / "b.jpg").write_bytes(encode(red_picture(40, 56, (1, 1)), "jpeg"))

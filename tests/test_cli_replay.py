@@ -14,21 +14,11 @@ from tests.red_detector import red_detector, red_picture
 from tests.tiny_enhancers import blur_enhancer, constant_colouriser, nearest_enhancer
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    path = tmp_path_factory.mktemp("models")
-    (path / "enhancer-x2.onnx").write_bytes(nearest_enhancer(2))
-    (path / "enhancer-x4.onnx").write_bytes(nearest_enhancer(4))
-    (path / "colouriser.onnx").write_bytes(constant_colouriser())
-    (path / "face-detector.onnx").write_bytes(red_detector())
-    return path
-
-
 @pytest.fixture
-def here(tmp_path, monkeypatch, models):
+def here(tmp_path, monkeypatch, small_models):
     """a.jpg in colour and grey.png without; the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FACECCTV_MODELS", str(models))
+    monkeypatch.setenv("FACECCTV_MODELS", str(small_models))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(encode(red_picture(64, 48, (2, 3)), "jpeg"))
     ramp = np.add.outer(np.arange(24), np.arange(32) * 4).astype(np.uint8) + 40
@@ -266,10 +256,10 @@ class TestFaults:
         path.write_bytes(encode(decode(data).image, metadata=words))
         assert "quality" in self.of(run, "out/a-enhanced.png", "--source", "in")
 
-    def test_another_model(self, run, here, monkeypatch, models):
+    def test_another_model(self, run, here, monkeypatch, small_models):
         other = here / "other"
         other.mkdir()
-        for path in models.iterdir():
+        for path in small_models.iterdir():
             (other / path.name).write_bytes(path.read_bytes())
         (other / "enhancer-x4.onnx").write_bytes(nearest_enhancer(4, version="2"))
         monkeypatch.setenv("FACECCTV_MODELS", str(other))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import socket
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facecctv.cli import listed, people
+from facecctv.cli.loopback import is_loopback
 from facecctv.errors import MissingExtra, SettingError
 from facecctv.identity.calibrate import RATE
 
@@ -90,7 +90,7 @@ def serve(
     known = listed.Listed(
         watchlist, key_file, rate, calibration, enrol_days, enrol_purpose, enrol_owner
     )
-    known.check(keys=api_key_file is not None or _is_loopback(host))
+    known.check(keys=api_key_file is not None or is_loopback(host))
     if encrypted:
         _start_limited()
     _serve(
@@ -123,19 +123,10 @@ def _make_key(path: Path | None, name: str) -> None:
 
 def _encrypted(tls: str, host: str) -> bool:
     """Raises SettingError for plain HTTP beyond this machine."""
-    local = _is_loopback(host)
+    local = is_loopback(host)
     if tls == "off" and not local:
         raise SettingError(f"plain HTTP is for loopback addresses only, not {host}: --tls auto")
     return tls != "off" and (bool(tls) or not local)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _start_limited() -> None:
@@ -177,7 +168,7 @@ def _serve(
     settings = Settings.from_environment(os.environ)
     from_environment = {"max_bytes": settings.max_bytes, "max_pixels": settings.max_pixels}
     chosen = {k: v for k, v in (from_environment | _set(given)).items() if v is not None}
-    local = _is_loopback(host)
+    local = is_loopback(host)
     loaded = workshop(settings)
     loaded.cards()  # a model that is missing or damaged is said now, not to the first client
     scale = known.calibrated(loaded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facecctv.cli.loopback import is_loopback
 from facecctv.errors import MissingExtra, SettingError
 from facecctv.settings import Settings
 
@@ -36,7 +36,7 @@ class Page:
             if self.port is not None or self.host is not None:
                 raise typer.BadParameter("--port and --host are for a --page")
             return
-        if self.host is not None and not _is_loopback(self.host):
+        if self.host is not None and not is_loopback(self.host):
             raise SettingError(
                 f"plain HTTP is for loopback addresses only, not {self.host}: the page is for "
                 "this machine"
@@ -86,12 +86,3 @@ class Page:
 
 def _say(what: str, address: str) -> None:
     print(f"{what}: {address}#/live", file=sys.stderr, flush=True)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -39,7 +39,7 @@ def worth(sighting: Sighting) -> float:
     quality = sighting.quality
     if quality is None:
         return 0.0
-    return sighting.face.score**0.25 * quality.score * min(1.0, quality.face_px / _NEAR)
+    return float(sighting.face.score**0.25) * quality.score * min(1.0, quality.face_px / _NEAR)
 
 
 class BestSights:
