@@ -136,7 +136,7 @@ def body_card(**facts: Any) -> Card:
             "levels": {str(stride): count for stride, count in BODY_LEVELS.items()},
             "largest": LARGEST,
         },
-        **{"version": "2", **facts},
+        **{"version": "3", **facts},
     )
 
 
