@@ -117,10 +117,11 @@ def test_what_this_version_lacks_has_no_address(quick, app_of, post, tiny, path)
 
 def test_a_stage_that_is_absent_has_no_route(stages, quick, app_of, get, post, tiny):
     app = app_of(stages(quick.detect, assess=None))
-    assert get(app, "/v1/models").json()["capabilities"] == ["detect", "jobs"]
+    assert get(app, "/v1/models").json()["capabilities"] == ["detect", "replay", "jobs"]
     assert post(app, "/v1/examine", tiny).status_code == 404
     assert post(app, "/task/full-image-examination", tiny).status_code == 404
-    assert get(app_of(quick), "/v1/models").json()["capabilities"] == ["detect", "examine", "jobs"]
+    more = get(app_of(quick), "/v1/models").json()["capabilities"]
+    assert more == ["detect", "examine", "replay", "jobs"]
 
 
 def test_models_names_those_in_use(real, app_of, get):
