@@ -18,7 +18,7 @@ from facecctv.image import Limits
 
 PICTURES = ("result", "source")
 SLOW = 16
-"""Times as long as a look for faces that a step may take: the pictures are in the lane of those."""
+"""Times the pixels of the pictures: a step may enlarge the original four times each way."""
 
 
 def routes(desk: Desk) -> APIRouter:
